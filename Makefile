@@ -1,0 +1,47 @@
+# Two commands: `make demo` shows Likeness at work, `make test` proves it. Both build .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint bench lock schemas clean
+
+demo: $(INSTALLED)
+	@$(BIN)/python -m demo
+
+test: $(INSTALLED) lint
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 3
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks
+
+$(INSTALLED): pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Likeness needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { echo "opencv-python lacks a system library;" \
+		"on Debian: apt-get install libgl1 libglib2.0-0 libxcb1"; $(BIN)/python -c 'import cv2'; }
+	@touch $@
+
+# Resolve the ranges of pyproject.toml again and write both lock files.
+lock: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-find-links --extra s3 --extra demo --extra dev -o requirements-dev.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-find-links --extra s3 -c requirements-dev.lock -o requirements.lock pyproject.toml
+
+# Write config/schemas/ from the message models.
+schemas: $(INSTALLED)
+	@$(BIN)/python -m consumers.messages config/schemas
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info

@@ -1,0 +1,141 @@
+"""A broker and a screening consumer in processes of their own, to be measured from outside."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+from kafka import TopicPartition
+
+from config import Settings, load_settings
+from consumers.kafka import make_consumer, make_producer
+from consumers.messages import read_data
+from demo.broker import EmbeddedBroker, free_port
+from records.database import open_database
+from records.gallery import GalleryRecords
+from records.keys import load_master_key
+from records.references import ReferencePhoto
+
+
+class RunningConsumer:
+    """`likeness run`, ready to screen."""
+
+    def __init__(self, settings: Settings, process: subprocess.Popen[bytes], started: float) -> None:
+        self.settings = settings
+        self._process = psutil.Process(process.pid)
+        self.start_seconds = self._wait_until_ready(started)
+        topics = settings.topics
+        self._outcomes = make_consumer(settings.kafka, fetch_max_wait_ms=100)
+        self._outcomes.assign(
+            [
+                TopicPartition(topic, number)
+                for topic in (topics.screenings, topics.dead_letters)
+                for number in range(topics.partitions)
+            ]
+        )
+
+    @property
+    def resident_mb(self) -> float:
+        return float(self._process.memory_info().rss) / 1e6
+
+    def screen_all(self, pictures: Sequence[bytes], seconds: float = 300.0) -> float:
+        """Seconds from the first upload sent to the last outcome read."""
+        messages = [
+            (str(uuid.uuid4()), base64.b64encode(picture).decode(), f"acct-{number % 97}")
+            for number, picture in enumerate(pictures)
+        ]
+        values = [
+            json.dumps({"event_id": event_id, "account_id": account, "image": {"base64": image}}).encode()
+            for event_id, image, account in messages
+        ]
+        waiting = {event_id for event_id, _, _ in messages}
+        producer = make_producer(self.settings.kafka)
+        started = time.perf_counter()
+        for value, (_, _, account) in zip(values, messages, strict=True):
+            producer.send(self.settings.topics.uploads, value, account.encode())
+        producer.flush(timeout=60)
+        while waiting:
+            if time.perf_counter() - started > seconds:
+                raise TimeoutError(f"{len(waiting)} uploads have no outcome after {seconds:.0f} s")
+            for records in self._outcomes.poll(timeout_ms=500).values():
+                waiting -= {read_data(record.value)["event_id"] for record in records}
+        taken = time.perf_counter() - started
+        producer.close()
+        return taken
+
+    def close(self) -> None:
+        self._outcomes.close()
+
+    def _wait_until_ready(self, started: float) -> float:
+        while time.perf_counter() - started < 120:
+            if not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE:
+                raise RuntimeError("the consumer has ended; its log is consumer.log in the benchmark's folder")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.settings.http.port}/readyz", timeout=1):
+                    return time.perf_counter() - started
+            except OSError:
+                time.sleep(0.02)
+        raise TimeoutError("the consumer was not ready within 120 s")
+
+
+@contextmanager
+def broker_settings(home: Path) -> Iterator[Settings]:
+    """Settings for an embedded broker that runs meanwhile."""
+    with EmbeddedBroker(home / "work") as broker:
+        yield load_settings(
+            home=home,
+            kafka={"bootstrap_servers": broker.bootstrap_servers, "session_timeout_ms": 6000},
+            http={"host": "127.0.0.1", "port": free_port()},
+            log={"level": "WARNING"},
+        )
+
+
+@contextmanager
+def running_consumer(settings: Settings) -> Iterator[RunningConsumer]:
+    """A consumer of `settings`, ready, ended afterwards."""
+    environment = os.environ | {
+        "LIKENESS_HOME": str(settings.home),
+        "LIKENESS_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        "LIKENESS_KAFKA__SESSION_TIMEOUT_MS": str(settings.kafka.session_timeout_ms),
+        "LIKENESS_HTTP__HOST": settings.http.host,
+        "LIKENESS_HTTP__PORT": str(settings.http.port),
+        "LIKENESS_LOG__LEVEL": settings.log.level,
+    }
+    started = time.perf_counter()
+    with (settings.home / "work" / "consumer.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "likeness", "run"], env=environment, stderr=log)
+    try:
+        consumer = RunningConsumer(settings, process, started)
+        yield consumer
+        consumer.close()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def enrol_random(settings: Settings, pack: str, dimension: int, identities: int, each: int) -> None:
+    """Put identities with random references into the gallery, as `likeness gallery import` would."""
+    database = open_database(settings.database_url)
+    database.migrate()
+    records = GalleryRecords(database, load_master_key(None, settings.master_key_file, create=True))
+    random = np.random.default_rng(5)
+    for number in range(identities):
+        vectors = random.normal(size=(each, dimension)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        photos = [
+            ReferencePhoto(
+                "benchmark", f"{number:032x}{place:032x}", b"jpeg", 112, 112, (0, 0, 112, 112), 1.0, {pack: vector}
+            )
+            for place, vector in enumerate(vectors)
+        ]
+        records.add_identity(f"Person {number}", "celebrity", references=photos)
+    database.close()

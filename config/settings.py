@@ -1,0 +1,253 @@
+"""Every setting of Likeness as one object.
+
+Read in this order, later wins: config/likeness.toml, the file that LIKENESS_CONFIG names, LIKENESS_* variables.
+"""
+
+import os
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as VariableUnreadable
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message names it and says what is expected."""
+
+
+def packaged(name: str) -> Path:
+    """The path of a file that ships in config/, such as `models.toml`."""
+    return Path(str(resources.files("config"))) / name
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _default_home(value: Any = "") -> Any:
+    return platformdirs.user_data_dir("likeness") if value == "" else value
+
+
+T = TypeVar("T")
+Maybe = Annotated[T | None, BeforeValidator(_empty_is_none)]
+"""A value that the TOML file leaves empty as ""."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of likeness.toml; an unknown name in it is an error, not a silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Models(Section):
+    pack: str
+    threads: Annotated[int, Field(ge=0)]
+
+
+class Pictures(Section):
+    max_bytes: Count
+    max_pixels: Count
+    decode_seconds: Seconds
+    working_side: Annotated[int, Field(ge=320)]
+
+
+class Faces(Section):
+    min_size: Count
+    min_score: Share
+    max_faces: Count
+
+
+class Policy(Section):
+    threshold: Maybe[Annotated[float, Field(gt=0, lt=1)]]
+
+
+class Enrolment(Section):
+    min_size: Count
+    min_sharpness: Share
+    min_score: Share
+    photo_side: Count
+
+
+class Database(Section):
+    url: Maybe[SecretStr]
+
+
+class Keys(Section):
+    master_key: Maybe[SecretStr]
+    master_key_file: Maybe[Path]
+
+
+class Kafka(Section):
+    bootstrap_servers: str
+    client_id: str
+    group_id: str
+    worker_id: Maybe[str]
+    delivery: Literal["auto", "transactional", "at_least_once"]
+    session_timeout_ms: Count
+    max_poll_interval_ms: Count
+    transaction_seconds: Seconds
+    max_message_bytes: Count
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+    sasl_mechanism: Maybe[str]
+    sasl_username: Maybe[str]
+    sasl_password: Maybe[SecretStr]
+    ssl_cafile: Maybe[Path]
+    ssl_certfile: Maybe[Path]
+    ssl_keyfile: Maybe[Path]
+    ssl_password: Maybe[SecretStr]
+    ssl_check_hostname: bool
+    extra: dict[str, Any]
+
+    @property
+    def max_outcome_bytes(self) -> int:
+        """Of a message sent: a dead letter carries its upload in base64, a third longer."""
+        return 3 * self.max_message_bytes // 2
+
+
+class Topics(Section):
+    uploads: str
+    screenings: str
+    reviews: str
+    dead_letters: str
+    gallery_changes: str
+    create: bool
+    partitions: Count
+    replication_factor: Count
+
+
+class Fetch(Section):
+    allowed_hosts: tuple[str, ...]
+    private_hosts: tuple[str, ...]
+    file_root: Maybe[Path]
+    allowed_buckets: tuple[str, ...]
+    connect_seconds: Seconds
+    total_seconds: Seconds
+    attempts: Count
+    max_redirects: Annotated[int, Field(ge=0)]
+    concurrency: Count
+
+
+class Screening(Section):
+    batch_size: Count
+    batch_wait_ms: Count
+    dead_letter_share: Share
+    dead_letter_window: Count
+    dead_letter_minimum: Count
+
+
+class Gallery(Section):
+    relay_seconds: Seconds
+    retry_seconds: Seconds
+
+
+class Http(Section):
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+
+
+class Log(Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    format: Literal["json", "text"]
+
+
+class Settings(BaseSettings):
+    """The effective settings; frozen, and every default is written in likeness.toml, not here."""
+
+    model_config = SettingsConfigDict(env_prefix="LIKENESS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    home: Annotated[Path, BeforeValidator(_default_home)] = Field(default_factory=_default_home, validate_default=True)
+    models: Models
+    pictures: Pictures
+    faces: Faces
+    policy: Policy
+    enrolment: Enrolment
+    database: Database
+    keys: Keys
+    kafka: Kafka
+    topics: Topics
+    fetch: Fetch
+    screening: Screening
+    gallery: Gallery
+    http: Http
+    log: Log
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # A table is set by its settings' variables only: LIKENESS_FACES itself is not ours, it names test data.
+        if isinstance(env_settings, EnvSettingsSource):
+            nested = {name: value for name, value in env_settings.env_vars.items() if "__" in name}
+            env_settings.env_vars = nested | {"likeness_home": env_settings.env_vars.get("likeness_home")}
+        sources = [init_settings, env_settings]
+        if own := os.environ.get("LIKENESS_CONFIG"):
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(own)))
+        sources.append(TomlConfigSettingsSource(settings_cls, packaged("likeness.toml")))
+        return tuple(sources)
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{self.home / 'likeness.db'}"
+
+    @property
+    def master_key_file(self) -> Path:
+        return self.keys.master_key_file or self.home / "master.key"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force. `overrides` (nested dictionaries by table) win over everything else.
+
+    Raises SettingsError with one sentence per wrong setting.
+    """
+    own = os.environ.get("LIKENESS_CONFIG")
+    if own and not Path(own).is_file():
+        raise SettingsError(f"LIKENESS_CONFIG names {own}, which is not a file.")
+    _check_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        errors = error.errors(include_input=False, include_url=False)
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {_said(one['type'], one['msg'])}" for one in errors]
+        raise SettingsError("Settings are wrong: " + "; ".join(wrong) + ".") from None
+    except VariableUnreadable as error:
+        raise SettingsError(
+            f"Settings are wrong: {error}; a list or a table in a variable is JSON, such as "
+            """LIKENESS_FETCH__ALLOWED_HOSTS='["img.example.com"]'."""
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{own} is not valid TOML: {error}.") from None
+
+
+def _check_variables() -> None:
+    """Raises SettingsError for a variable of a table that there is not. Other LIKENESS_* variables may be anybody's:
+    Kubernetes sets some for a service of that name."""
+    for name in os.environ:
+        table, nested, _ = name.upper().removeprefix("LIKENESS_").partition("__")
+        if name.upper().startswith("LIKENESS_") and nested and table.lower() not in Settings.model_fields:
+            raise SettingsError(f"Settings are wrong: {name} names the table [{table.lower()}], which there is not.")
+
+
+def _said(kind: str, message: str) -> str:
+    return "there is no such setting" if kind == "extra_forbidden" else message

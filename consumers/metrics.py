@@ -1,0 +1,80 @@
+"""Every metric of the screening consumer, declared once. No metric carries an account, an identity or a score."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
+
+_STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        registry = self.registry
+
+        self.build = Info("likeness_build", "Version, model pack and delivery in force.", registry=registry)
+        self.events = Counter(
+            "likeness_events",
+            "Uploads that ended, by outcome: clear, review, no_face, dead_letter.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "likeness_dead_letters", "Uploads that ended as dead letters, by reason.", ["reason"], registry=registry
+        )
+        self.findings = Counter("likeness_findings", "Findings sent to review, by kind.", ["kind"], registry=registry)
+        self.silenced = Counter(
+            "likeness_findings_silenced", "Findings not raised, by what silenced them.", ["by"], registry=registry
+        )
+        self.faces = Counter("likeness_faces", "Faces probed.", registry=registry)
+        self.stage = Histogram(
+            "likeness_stage_seconds",
+            "Time per upload by stage (fetch, decode, detect, align, embed, match) and per batch (deliver).",
+            ["stage"],
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "likeness_latency_seconds",
+            "From an upload's Kafka timestamp to its delivered outcome.",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+            registry=registry,
+        )
+        self.batch = Histogram(
+            "likeness_batch_events",
+            "Uploads screened together.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+            registry=registry,
+        )
+        self.delivery_failures = Counter(
+            "likeness_delivery_failures", "Batches whose delivery failed and was repeated.", registry=registry
+        )
+        self.gallery_references = Gauge("likeness_gallery_references", "References searched.", registry=registry)
+        self.gallery_identities = Gauge("likeness_gallery_identities", "Identities searched.", registry=registry)
+        self.gallery_version = Gauge("likeness_gallery_version", "Sequence of the newest change.", registry=registry)
+        self.gallery_unusable = Gauge(
+            "likeness_gallery_references_unusable",
+            "References without an embedding of this model pack.",
+            registry=registry,
+        )
+        self.gallery_changes = Counter(
+            "likeness_gallery_changes",
+            "Gallery changes by result: applied, removed, stale, unreadable.",
+            ["result"],
+            registry=registry,
+        )
+        self.published = Counter("likeness_outbox_published", "Gallery changes sent to Kafka.", registry=registry)
+        self.lag = Gauge(
+            "likeness_consumer_lag", "Uploads not yet consumed, by partition.", ["partition"], registry=registry
+        )
+        self.since_poll = Gauge(
+            "likeness_seconds_since_poll", "Seconds since the consumer last asked for uploads.", registry=registry
+        )
+        self.ready = Gauge("likeness_ready", "1 while the consumer screens.", registry=registry)
+        # So that a first event is an increase from 0, which an alert can see.
+        for outcome in ("clear", "review", "no_face", "dead_letter"):
+            self.events.labels(outcome)
+        for result in ("applied", "removed", "stale", "unreadable"):
+            self.gallery_changes.labels(result)

@@ -1,0 +1,109 @@
+"""What comes out of an upload: its screening, a review for a suspicion, or a dead letter."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from config.settings import Topics
+from consumers.dead_letters import dead_letter
+from consumers.messages import (
+    CONTENT_TYPE,
+    AvatarScreened,
+    AvatarUploaded,
+    Image,
+    ImpersonationSuspected,
+    ReviewFinding,
+    derived_id,
+    write_event,
+)
+from consumers.outgoing import OutgoingMessage
+from detector import Verdict
+
+
+@dataclass(slots=True)
+class Screened:
+    """One consumed record on its way: `upload` once read, then its picture and verdict, or why it has none.
+    `compact`: its outcome must do without the bytes of the upload, which made it too large."""
+
+    record: Any
+    upload: AvatarUploaded | None = None
+    picture: bytes | None = None
+    verdict: Verdict | None = None
+    reason: str | None = None
+    detail: str = ""
+    compact: bool = False
+
+    def fail(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+
+
+def outcome(item: Screened, topics: Topics, at: datetime) -> list[OutgoingMessage]:
+    """The messages of one upload: a dead letter, or a screening and, with findings, a review."""
+    upload, verdict = item.upload, item.verdict
+    if item.reason is not None or upload is None or verdict is None:
+        event_id, account_id = (upload.event_id, upload.account_id) if upload else (None, None)
+        reason = item.reason or "unscreenable"
+        return [
+            dead_letter(item.record, topics.dead_letters, reason, item.detail, at, event_id, account_id, item.compact)
+        ]
+    outputs = [_message(topics.screenings, upload, _screening(upload, verdict, at), at)]
+    if verdict.findings:
+        image = upload.image
+        if item.compact:
+            record = item.record
+            image = Image(url=f"kafka://{record.topic}/{record.partition}/{record.offset}")
+        outputs.append(_message(topics.reviews, upload, _review(upload, image, verdict, at), at))
+    return outputs
+
+
+def _message(
+    topic: str, upload: AvatarUploaded, message: AvatarScreened | ImpersonationSuspected, at: datetime
+) -> OutgoingMessage:
+    identity = message.screening_id if isinstance(message, AvatarScreened) else message.review_id
+    return OutgoingMessage(topic, upload.account_id.encode(), write_event(message, str(identity), at), (CONTENT_TYPE,))
+
+
+def _screening(upload: AvatarUploaded, verdict: Verdict, at: datetime) -> AvatarScreened:
+    if verdict.outcome == "unscreenable":
+        raise ValueError("an unscreenable upload is a dead letter")
+    return AvatarScreened(
+        screening_id=derived_id("screening", upload.event_id),
+        event_id=upload.event_id,
+        account_id=upload.account_id,
+        verdict=verdict.outcome,
+        findings=sorted({finding.kind for finding in verdict.findings}),
+        faces=len(verdict.faces),
+        model_pack=verdict.pack,
+        gallery_version=verdict.gallery_version,
+        screened_at=at,
+    )
+
+
+def _review(upload: AvatarUploaded, image: Image, verdict: Verdict, at: datetime) -> ImpersonationSuspected:
+    return ImpersonationSuspected(
+        review_id=derived_id("review", upload.event_id),
+        event_id=upload.event_id,
+        account_id=upload.account_id,
+        image=image,
+        uploaded_at=upload.uploaded_at,
+        profile=upload.profile,
+        findings=[
+            ReviewFinding(
+                kind=finding.kind,
+                identity_id=finding.identity_id,
+                identity_name=finding.identity_name,
+                identity_kind=finding.identity_kind,
+                reference_id=finding.reference_id,
+                similarity=round(finding.similarity, 4),
+                threshold=finding.threshold,
+                face_box=finding.face_box,
+            )
+            for finding in verdict.findings
+        ],
+        faces=len(verdict.faces),
+        picture_width=verdict.width,
+        picture_height=verdict.height,
+        model_pack=verdict.pack,
+        gallery_version=verdict.gallery_version,
+        screened_at=at,
+    )

@@ -1,0 +1,183 @@
+"""One screening process from start to end: waits for what it needs, loads the gallery, screens, leaves tidily.
+
+Order of start: model pack, database, broker, topics, outbox, gallery to its end, first upload. /readyz says what it
+waits for meanwhile.
+"""
+
+import importlib.metadata
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+import tenacity
+from kafka.errors import KafkaError
+
+from config import Settings, SettingsError
+from consumers.delivery import Delivery, DeliveryFailed, choose_delivery
+from consumers.fetch import PictureFetcher
+from consumers.gallery_feed import GalleryFeed
+from consumers.gallery_relay import GalleryRelay
+from consumers.health import HealthServer
+from consumers.kafka import BrokerAway, make_admin, make_consumer, wait_for_broker
+from consumers.metrics import Metrics
+from consumers.open_detector import open_detector
+from consumers.screening import Screening
+from consumers.topics import ensure_topics
+from consumers.worker_slot import worker_slot
+from records.database import open_database
+from records.errors import DatabaseAway
+from records.gallery import GalleryRecords
+from records.keys import load_master_key
+from records.outbox import Outbox
+
+log = logging.getLogger("likeness.service")
+T = TypeVar("T")
+
+
+class Service:
+    """A screening process. `run` returns once `stop` is set and everything held is finished and committed."""
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._metrics = Metrics()
+        self._waiting_for: str | None = "Starting."
+        self._screening: Screening | None = None
+        self._threads: tuple[GalleryRelay | GalleryFeed, ...] = ()
+
+    def run(self) -> None:
+        """Raises PackError, NoThreshold, MasterKeyError, SchemaMismatch, SettingsError, TopicMissing,
+        GalleryOfAnotherPack, TooManyDeadLetters or WorkerFenced, each with one sentence for the operator."""
+        with ExitStack() as stack:
+            health = self._listen()
+            stack.callback(health.close)
+            self._metrics.since_poll.set_function(self._since_poll)
+            self._metrics.ready.set_function(lambda: float(self.ready() is None))
+            log.info("Serving /metrics, /healthz and /readyz.", extra={"port": health.port})
+            try:
+                self._serve(stack)
+            except (BrokerAway, DatabaseAway, DeliveryFailed, KafkaError) as error:
+                if not self._stop.is_set():
+                    raise
+                log.warning("Stopped while it waited: %s", error)
+            finally:
+                # Whatever ended the screening, the gallery's threads end before their clients are closed.
+                self._stop.set()
+            log.info("Stopped.")
+
+    def healthy(self) -> str | None:
+        """None, or why an orchestrator should start this process anew."""
+        silent = self._since_poll()
+        if silent > self._settings.kafka.max_poll_interval_ms / 1000:
+            return f"The consumer has not polled for {silent:.0f} s."
+        dead = [thread for thread in self._threads if not thread.alive]
+        if dead and not self._stop.is_set():
+            return f"{type(dead[0]).__name__} has ended."
+        return None
+
+    def ready(self) -> str | None:
+        """None while uploads are screened, else what is missing."""
+        if self._waiting_for is None and self._screening and not self._screening.joined:
+            return "Joining the consumer group."
+        return self._waiting_for or self.healthy()
+
+    def _since_poll(self) -> float:
+        return time.monotonic() - self._screening.last_poll if self._screening else 0.0
+
+    def _serve(self, stack: ExitStack) -> None:
+        settings, stop = self._settings, self._stop
+        self._waiting_for = "Loading the model pack."
+        detector = open_detector(settings)
+        stack.callback(detector.close)
+        index = detector.index
+
+        database = open_database(settings.database_url)
+        stack.callback(database.close)
+        self._wait(database.migrate, "the database", DatabaseAway)
+        master = load_master_key(
+            settings.keys.master_key.get_secret_value() if settings.keys.master_key else None,
+            settings.master_key_file,
+            create=True,
+        )
+        records = GalleryRecords(database, master)
+        wait_for_broker(settings.kafka, stop, self._report_waiting, settings.gallery.retry_seconds)
+        self._waiting_for = "Loading the gallery."
+        self._wait(self._make_topics, "the broker", BrokerAway, KafkaError)
+        relay = GalleryRelay(settings, Outbox(database), self._metrics, stop)
+        stack.callback(relay.close)
+        self._wait(relay.drain, "the database and the broker", DatabaseAway, BrokerAway, DeliveryFailed, KafkaError)
+        feed = GalleryFeed(settings, records, index, self._metrics, stop)
+        stack.callback(feed.close)
+        self._wait(feed.load, "the gallery", BrokerAway, KafkaError)
+        index.require_searchable()
+        consumer = make_consumer(settings.kafka, group_id=settings.kafka.group_id)
+        stack.callback(consumer.close)
+        # Once only: each call takes another name while this process holds the first.
+        worker = settings.kafka.worker_id or worker_slot(settings.home)
+        delivery: Delivery = self._wait(
+            lambda: choose_delivery(settings.kafka, settings.topics, consumer, worker),
+            "the broker",
+            BrokerAway,
+            DeliveryFailed,
+        )
+        stack.callback(delivery.close)
+        fetcher = PictureFetcher(settings.fetch, settings.pictures.max_bytes)
+        stack.callback(fetcher.close)
+        self._metrics.build.info(
+            {"version": importlib.metadata.version("likeness"), "pack": index.pack, "delivery": delivery.name}
+        )
+        self._screening = Screening(settings, consumer, delivery, detector, fetcher, self._metrics, stop)
+        relay.start()
+        feed.follow()
+        self._threads = (relay, feed)
+        self._waiting_for = None
+        log.info(
+            "Screening.",
+            extra={
+                "pack": index.pack,
+                "threshold": detector.threshold,
+                "delivery": delivery.name,
+                "references": index.references,
+                "group": settings.kafka.group_id,
+            },
+        )
+        self._screening.run()
+
+    def _listen(self) -> HealthServer:
+        http = self._settings.http
+        try:
+            return HealthServer(http.host, http.port, self._metrics.registry, self.healthy, self.ready)
+        except OSError as error:
+            raise SettingsError(
+                f"Nothing can be served on http.host {http.host} and http.port {http.port}: {error.strerror}."
+            ) from error
+
+    def _make_topics(self) -> None:
+        admin = make_admin(self._settings.kafka)
+        try:
+            ensure_topics(admin, self._settings.topics, self._settings.kafka)
+        finally:
+            admin.close()
+
+    def _wait(self, attempt: Callable[[], T], what: str, *away: type[Exception]) -> T:
+        """The result of `attempt`, tried again with growing pauses while it raises one of `away`."""
+
+        def report(state: tenacity.RetryCallState) -> None:
+            self._report_waiting(f"Waiting for {what}: {state.outcome.exception() if state.outcome else ''}")
+
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(away),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=self._settings.gallery.retry_seconds),
+            stop=tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=report,
+            reraise=True,
+        )
+        return attempts(attempt)
+
+    def _report_waiting(self, why: str) -> None:
+        self._waiting_for = why
+        log.warning("%s", why)

@@ -1,0 +1,82 @@
+"""YuNet face detection on ONNX Runtime.
+
+Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20 (2023).
+Each cell of three grids (strides 8, 16, 32) gives a class and an objectness score, a box and five landmarks.
+
+A picture is looked at in two sizes: near its own for small and middling faces, and small with a margin for a face that
+fills the frame, which the network cannot see whole otherwise.
+"""
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from detector.engine import Detections
+
+STRIDES = (8, 16, 32)
+NEAR_SIDES = (256, 640)
+"""Longest side of the first look is the picture's own, within these bounds: small avatars are scaled up."""
+FAR_SIDE = 96
+"""Longest side of the second look, within a margin of half of it all around."""
+NMS_OVERLAP = 0.3
+MAX_CANDIDATES = 1000
+"""Strongest cells kept before overlapping ones are merged: bounds the work for a hostile picture."""
+
+
+class YuNet:
+    """A YuNet session; safe to call from several threads."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, min_score: float) -> None:
+        self._session = session
+        self._min_score = min_score
+        self._input = session.get_inputs()[0].name
+        self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
+
+    def detect(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Faces in `pixels`, (H, W, 3) RGB uint8."""
+        near = min(max(pixels.shape[:2] + NEAR_SIDES[:1]), NEAR_SIDES[1])
+        looks = [self._look(pixels, near, margin=0), self._look(pixels, FAR_SIDE, margin=FAR_SIDE // 2)]
+        found = np.concatenate(looks)
+        kept = cv2.dnn.NMSBoxes(found[:, :4].tolist(), found[:, 14].tolist(), self._min_score, NMS_OVERLAP)
+        found = found[np.asarray(kept, dtype=np.intp)]
+        return Detections(found[:, :4], found[:, 4:14].reshape(-1, 5, 2), found[:, 14])
+
+    def _look(self, pixels: NDArray[np.uint8], side: int, margin: int) -> NDArray[np.float32]:
+        """(N, 15) candidates in pixels of the picture: box, landmarks, score; the picture scaled to `side`."""
+        height, width = pixels.shape[:2]
+        scale = side / max(height, width)
+        scaled_width, scaled_height = max(1, round(width * scale)), max(1, round(height * scale))
+        canvas = np.zeros((_up_to_32(scaled_height + 2 * margin), _up_to_32(scaled_width + 2 * margin), 3), np.uint8)
+        interpolation = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+        canvas[margin : margin + scaled_height, margin : margin + scaled_width] = cv2.resize(
+            pixels, (scaled_width, scaled_height), interpolation=interpolation
+        )
+        blob = np.ascontiguousarray(canvas[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
+        outputs = self._session.run(self._outputs, {self._input: blob})
+        found = _decode(outputs, canvas.shape[1], self._min_score)
+        found[:, [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]] -= margin
+        found[:, 0:14:2] *= width / scaled_width
+        found[:, 1:14:2] *= height / scaled_height
+        return found
+
+
+def _up_to_32(side: int) -> int:
+    return -(-side // 32) * 32
+
+
+def _decode(outputs: list[NDArray[np.float32]], width: int, min_score: float) -> NDArray[np.float32]:
+    found = []
+    for grid, stride in enumerate(STRIDES):
+        classes, objectness, boxes, points = (output[0] for output in outputs[4 * grid : 4 * grid + 4])
+        scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))
+        cells = np.flatnonzero(scores >= min_score)
+        corners = np.stack(np.divmod(cells, width // stride)[::-1], axis=1).astype(np.float32)
+        centres = (corners + boxes[cells, :2]) * stride
+        sizes = np.exp(boxes[cells, 2:]) * stride
+        landmarks = (points[cells].reshape(-1, 5, 2) + corners[:, None]) * stride
+        found.append(np.hstack([centres - sizes / 2, sizes, landmarks.reshape(-1, 10), scores[cells, None]]))
+    candidates = np.concatenate(found).astype(np.float32)
+    if len(candidates) > MAX_CANDIDATES:
+        candidates = candidates[np.argpartition(-candidates[:, 14], MAX_CANDIDATES)[:MAX_CANDIDATES]]
+    return candidates

@@ -1,0 +1,48 @@
+"""The program's entry: collects the commands."""
+
+import importlib.metadata
+import sys
+from typing import Annotated
+
+import typer
+
+from likeness.commands import config, evaluate, gallery, models, run_consumer, screen
+from likeness.errors import one_sentence
+
+app = typer.Typer(
+    name="likeness",
+    help="Screens avatar uploads for stolen faces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its boxes break one sentence into several lines
+)
+app.command("run")(run_consumer.run)
+app.command("screen")(screen.screen)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(gallery.app, name="gallery")
+app.add_typer(models.app, name="models")
+app.add_typer(config.app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"likeness {importlib.metadata.version('likeness')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Screens avatar uploads for stolen faces."""
+
+
+def run() -> None:
+    """The program; ends the process."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
+    with one_sentence():
+        app()

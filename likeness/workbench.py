@@ -1,0 +1,39 @@
+"""What the commands that work without Kafka share: the gallery's records, and a detector over them."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from config import Settings
+from consumers.open_detector import open_detector
+from detector import Detector
+from records.database import open_database
+from records.gallery import GalleryRecords
+from records.keys import load_master_key
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """The gallery's records and a detector whose index holds them."""
+
+    records: GalleryRecords
+    detector: Detector
+
+
+@contextmanager
+def open_records(settings: Settings) -> Iterator[GalleryRecords]:
+    """The gallery's records, migrated. Raises RecordsError."""
+    with closing(open_database(settings.database_url)) as database:
+        database.migrate()
+        key = settings.keys.master_key.get_secret_value() if settings.keys.master_key else None
+        yield GalleryRecords(database, load_master_key(key, settings.master_key_file, create=True))
+
+
+@contextmanager
+def open_workbench(settings: Settings) -> Iterator[Workbench]:
+    """A detector with the gallery loaded. Raises RecordsError, PackError, NoThreshold, GalleryOfAnotherPack."""
+    with open_records(settings) as records, closing(open_detector(settings)) as detector:
+        for identity in records.identities():
+            detector.index.apply(identity)
+        detector.index.require_searchable()
+        yield Workbench(records, detector)

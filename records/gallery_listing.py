@@ -1,0 +1,113 @@
+"""What the gallery holds, for people to read: names, counts and details, nothing biometric."""
+
+from collections import defaultdict
+from typing import cast
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from detector.verdict import IdentityKind
+from records.errors import AmbiguousName
+from records.references import IdentityDetail, IdentityStatus, IdentitySummary, ReferenceDetail
+from records.schema import EmbeddingRow, IdentityRow, OwnAccountRow, ReferenceRow
+
+
+def summaries(session: Session, *which: ColumnElement[bool]) -> list[IdentitySummary]:
+    """The identities that meet the conditions `which`, by name."""
+    chosen = select(IdentityRow.id).where(*which)
+    references = (
+        select(ReferenceRow.identity_id, func.count())
+        .where(ReferenceRow.identity_id.in_(chosen))
+        .group_by(ReferenceRow.identity_id)
+    )
+    own_accounts = (
+        select(OwnAccountRow.identity_id, func.count())
+        .where(OwnAccountRow.identity_id.in_(chosen))
+        .group_by(OwnAccountRow.identity_id)
+    )
+    packs = (
+        select(ReferenceRow.identity_id, EmbeddingRow.pack)
+        .join(EmbeddingRow, EmbeddingRow.reference_id == ReferenceRow.id)
+        .where(ReferenceRow.identity_id.in_(chosen))
+        .distinct()
+        .order_by(EmbeddingRow.pack)
+    )
+    reference_counts = {row[0]: row[1] for row in session.execute(references)}
+    own_account_counts = {row[0]: row[1] for row in session.execute(own_accounts)}
+    packs_of = defaultdict[str, list[str]](list)
+    for identity_id, pack in session.execute(packs):
+        packs_of[identity_id].append(pack)
+    return [
+        IdentitySummary(
+            id=row.id,
+            name=row.name,
+            kind=cast(IdentityKind, row.kind),
+            status=cast(IdentityStatus, row.status),
+            references=reference_counts.get(row.id, 0),
+            own_accounts=own_account_counts.get(row.id, 0),
+            packs=tuple(packs_of[row.id]),
+        )
+        for row in session.scalars(select(IdentityRow).where(*which).order_by(IdentityRow.name, IdentityRow.id))
+    ]
+
+
+def find(session: Session, id_or_name: str) -> IdentitySummary | None:
+    """By id, else by name. Raises AmbiguousName."""
+    found = summaries(session, IdentityRow.id == id_or_name) or summaries(session, IdentityRow.name == id_or_name)
+    if len(found) > 1:
+        ids = ", ".join(sorted(one.id for one in found))
+        raise AmbiguousName(f"{len(found)} identities are named {id_or_name}; choose one by its id: {ids}.")
+    return found[0] if found else None
+
+
+def detail(session: Session, identity_id: str) -> IdentityDetail | None:
+    row = session.get(IdentityRow, identity_id)
+    if row is None:
+        return None
+    own_accounts = (
+        select(OwnAccountRow.account_id)
+        .where(OwnAccountRow.identity_id == identity_id)
+        .order_by(OwnAccountRow.account_id)
+    )
+    return IdentityDetail(
+        id=row.id,
+        name=row.name,
+        kind=cast(IdentityKind, row.kind),
+        status=cast(IdentityStatus, row.status),
+        sequence=row.sequence,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        own_accounts=tuple(session.scalars(own_accounts)),
+        references=_reference_details(session, identity_id),
+    )
+
+
+def _reference_details(session: Session, identity_id: str) -> tuple[ReferenceDetail, ...]:
+    packs_of = defaultdict[str, list[str]](list)
+    packs = (
+        select(EmbeddingRow.reference_id, EmbeddingRow.pack)
+        .join(ReferenceRow, ReferenceRow.id == EmbeddingRow.reference_id)
+        .where(ReferenceRow.identity_id == identity_id)
+        .order_by(EmbeddingRow.pack)
+    )
+    for reference_id, pack in session.execute(packs):
+        packs_of[reference_id].append(pack)
+    rows = (
+        select(ReferenceRow)
+        .where(ReferenceRow.identity_id == identity_id)
+        .order_by(ReferenceRow.added_at, ReferenceRow.id)
+    )
+    return tuple(
+        ReferenceDetail(
+            id=row.id,
+            provenance=row.provenance,
+            photo_sha256=row.photo_sha256,
+            width=row.photo_width,
+            height=row.photo_height,
+            face_box=(row.face_x, row.face_y, row.face_width, row.face_height),
+            quality=row.quality,
+            packs=tuple(packs_of[row.id]),
+            added_at=row.added_at,
+        )
+        for row in session.scalars(rows)
+    )

@@ -1,0 +1,10 @@
+"""Alembic's entry: runs the migrations on the connection that records.database.Database.migrate opened."""
+
+from alembic import context
+
+from records.schema import Base
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True
+)
+context.run_migrations()

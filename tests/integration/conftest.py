@@ -1,0 +1,51 @@
+"""The brokers and the database server, started once per run; `broker` and `database_url` for tests that hold on all."""
+
+import pytest
+
+from demo.broker import BrokerUnavailable, EmbeddedBroker
+from tests.conftest import in_ci
+from tests.support.kafka_broker import ApacheKafka
+from tests.support.legs import record_leg
+from tests.support.postgres import PostgresMissing, postgres_server
+
+
+def _running(leg, make):
+    try:
+        with make() as server:
+            record_leg(leg, server.name, ran=True)
+            yield server
+    except (BrokerUnavailable, PostgresMissing) as missing:
+        record_leg(leg, leg, ran=False, why=str(missing))
+        (pytest.fail if in_ci() else pytest.skip)(str(missing))
+
+
+@pytest.fixture(scope="session")
+def tansu(tmp_path_factory):
+    """The embedded broker of the demo: no transactions, no compaction, no disk."""
+    yield from _running("embedded broker", lambda: EmbeddedBroker(tmp_path_factory.mktemp("tansu")))
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory):
+    """Apache Kafka itself. Tests that stop it start one of their own: ApacheKafka(tmp_path)."""
+    yield from _running("Apache Kafka", lambda: ApacheKafka(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(params=["tansu", "apache_kafka"])
+def broker(request):
+    """Each of the two brokers in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server; `create_database()` gives the URL of a new database."""
+    yield from _running("PostgreSQL", postgres_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The URL of a new, empty database of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'likeness.db'}"
+    return request.getfixturevalue("postgres").create_database()

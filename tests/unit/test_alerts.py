@@ -1,0 +1,184 @@
+"""Alerts and dashboard ask for metrics that there are; each alert fires in its trouble and in no other."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from consumers.metrics import Metrics
+from tests.support.deployed import GRAFANA, OPERATIONS, PROMETHEUS, ROOT, assert_accepts, tool
+
+RULES = [rule for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+DASHBOARD = json.loads((GRAFANA / "dashboards" / "likeness.json").read_text())
+PROMETHEUS_OWN = {"up"}
+
+
+def metric_names():
+    """The names that /metrics shows, with suffixes, such as likeness_events_total."""
+    names = set()
+    for family in Metrics().registry.collect():
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
+        names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
+    return names
+
+
+def names_in(expression):
+    """The metrics that a PromQL expression asks for."""
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(by|on)\s*\([^)]*\)', " ", expression)
+    return {word for word in re.findall(r"[a-z_][a-z0-9_:]*", bare) if "_" in word or word == "up"} - {
+        "histogram_quantile"
+    }
+
+
+def panel_expressions():
+    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])] + [
+        annotation["expr"] for annotation in DASHBOARD["annotations"]["list"]
+    ]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_metrics_that_exist_and_leads_to_its_runbook(rule):
+    assert names_in(rule["expr"]) <= metric_names() | PROMETHEUS_OWN
+    assert rule["annotations"]["summary"].endswith(".")
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    file, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    headings = re.findall(r"^### (\w+)$", (ROOT / file).read_text(), flags=re.M)
+    assert anchor == rule["alert"].lower()
+    assert rule["alert"] in headings
+
+
+def test_every_runbook_belongs_to_an_alert():
+    assert set(re.findall(r"^### (\w+)$", OPERATIONS, flags=re.M)) == {rule["alert"] for rule in RULES}
+
+
+@pytest.mark.parametrize("expression", panel_expressions())
+def test_the_dashboard_asks_for_metrics_that_exist(expression):
+    asked = names_in(expression.replace("$__rate_interval", "5m"))
+    assert asked
+    assert asked <= metric_names()
+
+
+def test_the_dashboard_finds_its_data_source_and_overlaps_nothing():
+    sources = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text())
+    used = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])}
+    assert used == {source["uid"] for source in sources["datasources"]}
+    cells = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        own = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert at["x"] + at["w"] <= 24
+        assert not own & cells, panel["title"]
+        cells |= own
+
+
+def test_every_metric_of_ours_is_on_the_dashboard():
+    ours = {family.name for family in Metrics().registry.collect() if family.name.startswith("likeness_")}
+    shown = " ".join(panel_expressions())
+    assert {name for name in ours if name not in shown} == set()
+
+
+PROMTOOL = ("promtool", "Prometheus rules", "install Debian's package prometheus, which carries it")
+
+
+def test_prometheus_accepts_its_configuration_and_rules():
+    assert_accepts(tool(*PROMTOOL), "check", "config", str(PROMETHEUS / "prometheus.yml"))
+
+
+def test_prometheus_can_read_every_expression_of_the_dashboard(tmp_path):
+    rules = [
+        {"record": f"dashboard:panel:{number}", "expr": expression.replace("$__rate_interval", "5m")}
+        for number, expression in enumerate(panel_expressions())
+    ]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert_accepts(tool(*PROMTOOL), "check", "rules", str(tmp_path / "rules.yml"))
+
+
+ONE = '{instance="one", job="likeness"}'
+TWO = '{instance="two", job="likeness"}'
+WELL = {
+    f"up{ONE}": "1x60",
+    f"likeness_ready{ONE}": "1x60",
+    f"process_start_time_seconds{ONE}": "1000x60",
+    f"likeness_seconds_since_poll{ONE}": "1x60",
+    'likeness_consumer_lag{instance="one", partition="0"}': "0+10x60",
+    'likeness_latency_seconds_bucket{le="1.0"}': "0+1000x60",
+    'likeness_latency_seconds_bucket{le="30.0"}': "0+1000x60",
+    'likeness_latency_seconds_bucket{le="1800.0"}': "0+1000x60",
+    'likeness_latency_seconds_bucket{le="+Inf"}': "0+1000x60",
+    'likeness_events_total{outcome="clear"}': "0+1000x60",
+    'likeness_events_total{outcome="dead_letter"}': "0+10x60",
+    "likeness_delivery_failures_total": "0x60",
+    f"likeness_gallery_references{ONE}": "5x60",
+    f"likeness_gallery_references_unusable{ONE}": "0x60",
+    f"likeness_gallery_version{ONE}": "7+1x60",
+    f"likeness_gallery_version{TWO}": "7+1x60",
+    f"likeness_ready{TWO}": "1x60",
+}
+TROUBLES = {
+    "LikenessAbsent": {f"up{ONE}": "0x60"},
+    "LikenessNotReady": {f"likeness_ready{ONE}": "0x60"},
+    "LikenessRestarting": {f"process_start_time_seconds{ONE}": "1000+100x60"},
+    "LikenessNotPolling": {f"likeness_seconds_since_poll{ONE}": "0+60x60"},
+    "LikenessLagGrowing": {'likeness_consumer_lag{instance="one", partition="0"}': "0+100x60"},
+    "LikenessUploadsTooOld": {
+        'likeness_latency_seconds_bucket{le="1.0"}': "0+100x60",
+        'likeness_latency_seconds_bucket{le="30.0"}': "0+200x60",
+    },
+    "LikenessLatencyHigh": {
+        'likeness_latency_seconds_bucket{le="1.0"}': "0+900x60",
+        'likeness_latency_seconds_bucket{le="30.0"}': "0+950x60",
+    },
+    "LikenessDeadLetters": {'likeness_events_total{outcome="dead_letter"}': "0+500x60"},
+    "LikenessDeliveryFailing": {"likeness_delivery_failures_total": "0+1x60"},
+    "LikenessGalleryUnreadable": {f'likeness_gallery_changes_total{ONE[:-1]}, result="unreadable"}}': "1x60"},
+    "LikenessReferencesUnusable": {f"likeness_gallery_references_unusable{ONE}": "3x60"},
+    "LikenessGalleryEmpty": {f"likeness_gallery_references{ONE}": "0x60"},
+    "LikenessGalleryBehind": {f"likeness_gallery_version{TWO}": "7x60"},
+}
+ACCOMPANIED_BY = {"LikenessUploadsTooOld": {"LikenessLatencyHigh"}}
+
+
+def fires(series, expected, minute):
+    firing, names = 'ALERTS{alertstate="firing",alertname', "|".join(sorted(expected)) or "none"
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count(group by (alertname) ({firing}=~"{names}"}})) or vector(0)',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": "{}", "value": len(expected)}],
+            },
+            {
+                "expr": f'count({firing}!~"{names}"}}) or vector(0)',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": "{}", "value": 0}],
+            },
+        ],
+    }
+
+
+def assert_fires(folder, series, expected, minute=50):
+    promtool = tool(*PROMTOOL)
+    document = {
+        "rule_files": [str(PROMETHEUS / "alerts.yml")],
+        "evaluation_interval": "1m",
+        "tests": [fires(series, expected, minute)],
+    }
+    (folder / "test.yml").write_text(yaml.safe_dump(document))
+    assert_accepts(promtool, "test", "rules", str(folder / "test.yml"))
+
+
+def test_no_alert_fires_while_all_is_well(tmp_path):
+    assert_fires(tmp_path, WELL, set())
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in RULES])
+def test_an_alert_fires_in_its_trouble_and_no_other_does(alert, tmp_path):
+    assert_fires(tmp_path, WELL | TROUBLES[alert], {alert} | ACCOMPANIED_BY.get(alert, set()))
+
+
+def test_a_consumer_that_still_loads_the_gallery_is_not_behind(tmp_path):
+    series = WELL | {f"likeness_gallery_version{TWO}": "0x60", f"likeness_ready{TWO}": "0x60"}
+    assert_fires(tmp_path, series, {"LikenessNotReady"})

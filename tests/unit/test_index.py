@@ -1,0 +1,177 @@
+"""Exact search in a gallery that changes."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.identity import Identity, Reference
+from detector.index import FIRST_CAPACITY, GalleryIndex, GalleryOfAnotherPack
+
+PACK, DIMENSION = "test@1", 6
+
+
+def unit(vector):
+    vector = np.asarray(vector, np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def axis(number):
+    return np.eye(DIMENSION, dtype=np.float32)[number]
+
+
+def identity(name, sequence, embeddings, pack=PACK):
+    references = tuple(Reference(f"{name}-{sequence}-{n}", {pack: each}) for n, each in enumerate(embeddings))
+    return Identity(name, name.title(), "victim", sequence, frozenset(), references)
+
+
+def found(index, probe, threshold=0.5):
+    (matches,), _ = index.search(probe[None], threshold)
+    return [(match.identity.id, match.reference_id) for match in matches]
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from("abcde"),
+        st.integers(0, 4),  # references; 0 stands for removal
+        st.integers(-2, 3),  # sequence, relative to the change's number: some come late
+        st.integers(0, 2**32 - 1),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes=changes, seed=st.integers(0, 2**32 - 1), threshold=st.floats(-0.9, 0.9))
+def test_search_equals_brute_force_over_the_newest_states(changes, seed, threshold):
+    index, newest, state = GalleryIndex(PACK, DIMENSION), {}, {}
+    for number, (name, count, offset, random) in enumerate(changes, start=1):
+        sequence = max(1, number + offset)
+        vectors = np.random.default_rng(random).normal(size=(count, DIMENSION))
+        wanted = identity(name, sequence, [unit(vector) for vector in vectors])
+        taken = index.apply(wanted) if count else index.remove(name, sequence)
+        assert taken == (sequence > newest.get(name, 0))
+        if taken:
+            newest[name] = sequence
+            state.pop(name, None)
+            if count:
+                state[name] = wanted
+    probes = np.stack([unit(vector) for vector in np.random.default_rng(seed).normal(size=(3, DIMENSION))])
+    results, version = index.search(probes, threshold)
+    assert version == index.version == max(newest.values(), default=0)
+    assert index.identities == len(state)
+    assert index.references == sum(len(each.references) for each in state.values())
+    for probe, matches in zip(probes, results, strict=True):
+        expected = {}
+        for each in state.values():
+            nearest = max(each.references, key=lambda reference: float(reference.embeddings[PACK] @ probe))
+            similarity = float(nearest.embeddings[PACK] @ probe)
+            if similarity >= threshold:
+                expected[each.id] = (nearest.id, pytest.approx(similarity, abs=1e-5))
+        assert {match.identity.id: (match.reference_id, match.similarity) for match in matches} == expected
+        similarities = [match.similarity for match in matches]
+        assert similarities == sorted(similarities, reverse=True)
+
+
+def test_an_identity_is_found_by_its_best_reference():
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [unit([1, 1, 0, 0, 0, 0]), axis(0), unit([1, 0, 1, 0, 0, 0])]))
+    (matches,), _ = index.search(axis(0)[None], 0.5)
+    assert [(match.reference_id, match.similarity) for match in matches] == [("ada-1-1", pytest.approx(1.0))]
+
+
+def test_a_similarity_at_the_threshold_matches_and_one_below_does_not():
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0)]))
+    probe = np.zeros(DIMENSION, np.float32)
+    probe[0] = 0.5
+    assert found(index, probe, 0.5) == [("ada", "ada-1-0")]
+    assert found(index, probe, 0.50001) == []
+
+
+def test_an_older_change_that_comes_late_is_ignored_even_after_removal():
+    index = GalleryIndex(PACK, DIMENSION)
+    assert index.apply(identity("ada", 5, [axis(0)]))
+    assert not index.apply(identity("ada", 4, [axis(1)]))
+    assert not index.apply(identity("ada", 5, [axis(1)]))
+    assert found(index, axis(0)) == [("ada", "ada-5-0")]
+    assert index.remove("ada", 7)
+    assert not index.apply(identity("ada", 6, [axis(0)]))
+    assert found(index, axis(0)) == []
+    assert (index.version, index.identities, index.references) == (7, 0, 0)
+
+
+def test_a_removed_identity_is_not_found_even_below_zero():
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0)]))
+    index.apply(identity("bea", 2, [axis(1)]))
+    index.remove("ada", 3)
+    assert found(index, axis(0), threshold=-1.0) == [("bea", "bea-2-0")]
+
+
+def test_rows_of_removed_references_are_used_again_so_that_changes_do_not_grow_memory():
+    index = GalleryIndex(PACK, DIMENSION)
+    for sequence in range(1, 5 * FIRST_CAPACITY):
+        index.apply(identity("ada", sequence, [axis(sequence % DIMENSION)] * 3))
+    assert index.references == 3
+    assert index._matrix.shape == (FIRST_CAPACITY, DIMENSION)
+    assert len(index._owners) == 3
+
+
+def test_the_gallery_may_outgrow_its_first_capacity():
+    index = GalleryIndex(PACK, DIMENSION)
+    vectors = np.random.default_rng(5).normal(size=(2 * FIRST_CAPACITY + 10, DIMENSION))
+    for number, vector in enumerate(vectors, start=1):
+        index.apply(identity(f"person-{number}", number, [unit(vector)]))
+    assert index.references == len(vectors)
+    for number in (1, FIRST_CAPACITY, FIRST_CAPACITY + 1, len(vectors)):
+        assert found(index, unit(vectors[number - 1]))[0] == (f"person-{number}", f"person-{number}-{number}-0")
+
+
+def test_references_without_an_embedding_of_this_pack_are_counted_and_refused():
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0)]))
+    index.require_searchable()
+    index.apply(identity("bea", 2, [axis(0), axis(1)], pack="other@1"))
+    assert (index.without_embedding, index.references, index.identities) == (2, 1, 2)
+    with pytest.raises(GalleryOfAnotherPack, match=r"2 references .* model pack test@1"):
+        index.require_searchable()
+    index.remove("bea", 3)
+    index.require_searchable()
+
+
+def test_an_empty_gallery_and_a_picture_without_faces_give_no_matches():
+    index = GalleryIndex(PACK, DIMENSION)
+    assert index.search(np.stack([axis(0), axis(1)]), 0.1) == ([[], []], 0)
+    index.apply(identity("ada", 4, [axis(0)]))
+    assert index.search(np.empty((0, DIMENSION), np.float32), 0.1) == ([], 4)
+
+
+def test_a_search_during_changes_sees_each_identity_wholly_old_or_wholly_new():
+    """Ada's references all lie on one of two axes: a search of both axes must always find exactly one of them."""
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0)] * 40))
+    ended, wrong = threading.Event(), []
+
+    def searching():
+        while not ended.is_set():
+            results, version = index.search(np.stack([axis(0), axis(1)]), 0.9)
+            hits = [(place, match) for place, matches in enumerate(results) for match in matches]
+            if len(hits) != 1:
+                wrong.append(f"{len(hits)} matches")
+                continue
+            place, match = hits[0]
+            if (match.identity.sequence + 1) % 2 != place or match.identity.sequence != version:
+                wrong.append(f"axis {place}, sequence {match.identity.sequence}, version {version}")
+
+    threads = [threading.Thread(target=searching) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for sequence in range(2, 1500):
+        index.apply(identity("ada", sequence, [axis((sequence + 1) % 2)] * (40 + sequence % 7)))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong[:5]
