@@ -93,7 +93,7 @@ def broker_settings(home: Path) -> Iterator[Settings]:
     with EmbeddedBroker(home / "work") as broker:
         yield load_settings(
             home=home,
-            kafka={"bootstrap_servers": broker.bootstrap_servers, "session_timeout_ms": 6000},
+            kafka={"bootstrap_servers": broker.bootstrap_servers, "session_timeout_ms": 3000},
             http={"host": "127.0.0.1", "port": free_port()},
             log={"level": "WARNING"},
         )
