@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -95,10 +96,9 @@ def main() -> int:
             f"Contact sheet: {sheet}"
         )
         if sys.stdin.isatty() and sys.stdout.isatty():
-            console.print(
-                f"Served at http://127.0.0.1:{port}/contact-sheet.html, the consumer's metrics at "
-                f"http://127.0.0.1:{settings.http.port}/metrics. Ctrl-C ends the demo."
-            )
+            console.print(f"  the sheet    http://127.0.0.1:{port}/contact-sheet.html")
+            console.print(f"  the metrics  http://127.0.0.1:{settings.http.port}/metrics")
+            console.print("Ctrl-C ends the demo.")
             _sleep_until_interrupted()
     return 0 if right == len(events) else 1
 
@@ -262,7 +262,7 @@ def _message(event: DemoEvent, event_id: str, pictures: Path, port: int) -> dict
 
 
 def _table(events: list[DemoEvent], outcomes: list[Outcome]) -> Table:
-    table = Table(title="Fourteen uploads through Kafka", title_justify="left", title_style="bold")
+    table = Table(title="Fourteen uploads through Kafka", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("avatar", "verdict", "finding", "matched identity"):
         table.add_column(column)
     for column in ("similarity", "threshold", "time"):

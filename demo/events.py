@@ -38,9 +38,9 @@ def make_events(portraits: dict[str, Path]) -> list[DemoEvent]:
         return portraits[name].read_bytes()
 
     return [
-        DemoEvent("another photo, eleven years later", "acct-1001", file("person_a_2.jpg"), "review", MACRON),
+        DemoEvent("another photo, 11 years later", "acct-1001", file("person_a_2.jpg"), "review", MACRON),
         DemoEvent("another photo, fetched by URL", "acct-1002", file("person_b_2.jpg"), "review", ARDERN, way="http"),
-        DemoEvent("same photo, small and re-encoded", "acct-1003", _jpeg(_fit(ardern, 240), 35), "review", ARDERN),
+        DemoEvent("same photo, re-encoded small", "acct-1003", _jpeg(_fit(ardern, 240), 35), "review", ARDERN),
         DemoEvent("same photo, mirrored", "acct-1004", _jpeg(macron[:, ::-1]), "review", MACRON, cloud_event=True),
         DemoEvent("same photo, cropped to the face", "acct-1005", _jpeg(_crop(ardern)), "review", ARDERN),
         DemoEvent("same photo, caption over it", "acct-1006", _jpeg(_caption(ardern)), "review", ARDERN, way="file"),
@@ -50,7 +50,7 @@ def make_events(portraits: dict[str, Path]) -> list[DemoEvent]:
         DemoEvent("somebody else, 100 pixels", "acct-1009", _jpeg(_fit(read["impostor_2.jpg"], 100)), "clear"),
         DemoEvent("a sunset, no face", "acct-1010", _jpeg(_sunset()), "no_face"),
         DemoEvent("a broken file", "acct-1011", file("person_b_1.jpg")[:9000], "truncated_or_damaged"),
-        DemoEvent("60,000 x 60,000 pixels declared", "acct-1012", _huge_png(), "too_many_pixels"),
+        DemoEvent("60,000 x 60,000 pixels", "acct-1012", _huge_png(), "too_many_pixels"),
         DemoEvent("a URL in the private network", "acct-1013", b"", "private_address", way="http"),
     ]
 
