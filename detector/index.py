@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from detector.identity import Identity
 
 FIRST_CAPACITY = 1024
+PROBES_AT_ONCE = 64
+"""Bounds the memory of a search: a batch of crowded pictures may hold thousands of faces."""
 
 
 class GalleryOfAnotherPack(Exception):
@@ -112,23 +114,24 @@ class GalleryIndex:
         """For each probe of (P, D) float32 unit vectors: per identity at or above `threshold` its nearest reference,
         most similar first; and the gallery version searched."""
         with self._lock:
-            used = len(self._owners)
-            if not len(probes) or not used:
-                return [[] for _ in probes], self._version
-            similarities = probes @ self._matrix[:used].T
-            hits = np.argwhere(similarities >= threshold)
-            best: list[dict[str, Match]] = [{} for _ in probes]
-            for probe, row in hits.tolist():
-                owner = self._owners[row]
-                if owner is None:
-                    continue
-                identity, reference_id = owner
-                similarity = float(similarities[probe, row])
-                known = best[probe].get(identity.id)
-                if known is None or similarity > known.similarity:
-                    best[probe][identity.id] = Match(identity, reference_id, similarity)
-            version = self._version
-        return [sorted(matches.values(), key=lambda match: -match.similarity) for matches in best], version
+            found: list[list[Match]] = []
+            for start in range(0, len(probes), PROBES_AT_ONCE):
+                found += self._search(probes[start : start + PROBES_AT_ONCE], threshold)
+            return found, self._version
+
+    def _search(self, probes: NDArray[np.float32], threshold: float) -> list[list[Match]]:
+        similarities = probes @ self._matrix[: len(self._owners)].T
+        best: list[dict[str, Match]] = [{} for _ in probes]
+        for probe, row in np.argwhere(similarities >= threshold).tolist():
+            owner = self._owners[row]
+            if owner is None:
+                continue
+            identity, reference_id = owner
+            similarity = float(similarities[probe, row])
+            known = best[probe].get(identity.id)
+            if known is None or similarity > known.similarity:
+                best[probe][identity.id] = Match(identity, reference_id, similarity)
+        return [sorted(matches.values(), key=lambda match: -match.similarity) for matches in best]
 
     def _is_newer(self, identity_id: str, sequence: int) -> bool:
         if sequence <= self._sequences.get(identity_id, 0):

@@ -175,3 +175,13 @@ def test_a_search_during_changes_sees_each_identity_wholly_old_or_wholly_new():
     for thread in threads:
         thread.join()
     assert not wrong, wrong[:5]
+
+
+def test_more_probes_than_one_product_takes_are_all_answered():
+    index = GalleryIndex("p", 16)
+    vectors = np.eye(16, dtype=np.float32)
+    for number, vector in enumerate(vectors):
+        index.apply(Identity(f"idn_{number}", "n", "victim", number + 1, frozenset(), (Reference("r", {"p": vector}),)))
+    matches, version = index.search(np.tile(vectors, (13, 1)), 0.5)
+    assert [[match.identity.id for match in found] for found in matches] == [[f"idn_{n % 16}"] for n in range(13 * 16)]
+    assert version == 16
