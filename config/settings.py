@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -91,8 +91,16 @@ class Keys(Section):
     master_key_file: Maybe[Path]
 
 
+def _servers(value: str) -> str:
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"{server.strip()!r} is no host:port pair, such as kafka:9092")
+    return value
+
+
 class Kafka(Section):
-    bootstrap_servers: str
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)]
     client_id: str
     group_id: str
     worker_id: Maybe[str]
@@ -250,4 +258,4 @@ def _check_variables() -> None:
 
 
 def _said(kind: str, message: str) -> str:
-    return "there is no such setting" if kind == "extra_forbidden" else message
+    return "there is no such setting" if kind == "extra_forbidden" else message.removeprefix("Value error, ")

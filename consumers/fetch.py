@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from config.settings import Fetch
+from config.settings import Fetch, SettingsError
 from consumers.fetch_http import HttpSource, Resolve
 from consumers.fetch_object import FileSource, S3Source
 from consumers.fetch_rules import REASONS, Deadline, FetchRefused, split_url
@@ -35,7 +35,10 @@ class PictureFetcher:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Raises SettingsError when an entry of allowed_hosts or private_hosts cannot be read."""
+        """Raises SettingsError for an entry of allowed_hosts or private_hosts that cannot be read, or a file_root that
+        is no folder."""
+        if fetch.file_root is not None and not fetch.file_root.is_dir():
+            raise SettingsError(f"fetch.file_root: there is no folder {fetch.file_root}.")
         self._fetch = fetch
         self._clock = clock
         self._sleep = sleep

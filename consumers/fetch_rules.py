@@ -174,10 +174,11 @@ class HostRules:
         if (target.host, target.port) in self._private:
             return
         if any(not is_public(address) for address in addresses):
-            detail = (
-                f"{target.authority} lies in a private network: list it in private_hosts only if it is your own store."
+            raise FetchRefused(
+                "private_address",
+                f"{target.authority} lies in a private network: "
+                "only if it is your own store, list it in private_hosts and allowed_hosts.",
             )
-            raise FetchRefused("private_address", detail)
 
 
 def is_public(address: Address) -> bool:

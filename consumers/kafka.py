@@ -6,6 +6,7 @@ Secrets leave their wrapping only here. Whatever the guarantees of delivery.py r
 import contextlib
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from threading import Event
@@ -28,6 +29,7 @@ _FIXED = frozenset(
 )
 _POLL_MS = 50
 _QUIET_SECONDS = 1.0
+_HANDSHAKE_SECONDS = 12.0
 
 log = logging.getLogger(__name__)
 
@@ -195,9 +197,32 @@ def _greet(kafka: Kafka) -> None:
     for server in kafka.bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
         with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=5):
-            make_admin(kafka).close()
+            _shake_hands(kafka)
             return
     raise _away(kafka)
+
+
+def _shake_hands(kafka: Kafka) -> None:
+    """Raise BrokerAway unless a client is answered in time: over the wrong protocol the library would wait for ever."""
+    outcome: list[Exception | None] = []
+
+    def greet() -> None:
+        try:
+            make_admin(kafka).close()
+            outcome.append(None)
+        except BrokerAway as away:
+            outcome.append(away)
+
+    greeting = threading.Thread(target=greet, name="kafka-greeting", daemon=True)
+    greeting.start()
+    greeting.join(_HANDSHAKE_SECONDS)
+    if not outcome:
+        raise BrokerAway(
+            f"{kafka.bootstrap_servers} can be reached, but does not answer over {kafka.security_protocol}: "
+            "see kafka.security_protocol."
+        )
+    if outcome[0] is not None:
+        raise outcome[0]
 
 
 def _connected(kafka: Kafka, make: Callable[[], Any]) -> Any:

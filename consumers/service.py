@@ -35,6 +35,10 @@ from records.outbox import Outbox
 
 log = logging.getLogger("likeness.service")
 T = TypeVar("T")
+LEAVE_MS = 5_000
+"""How long leaving the group may take at the end."""
+REPEAT_SECONDS = 30.0
+"""How often the same reason for waiting is logged."""
 
 
 class Service:
@@ -45,6 +49,7 @@ class Service:
         self._stop = stop
         self._metrics = Metrics()
         self._waiting_for: str | None = "Starting."
+        self._told = 0.0
         self._screening: Screening | None = None
         self._threads: tuple[GalleryRelay | GalleryFeed, ...] = ()
 
@@ -66,7 +71,8 @@ class Service:
             finally:
                 # Whatever ended the screening, the gallery's threads end before their clients are closed.
                 self._stop.set()
-            log.info("Stopped.")
+                log.info("Stopping.")
+        log.info("Stopped.")
 
     def healthy(self) -> str | None:
         """None, or why an orchestrator should start this process anew."""
@@ -94,6 +100,7 @@ class Service:
         stack.callback(detector.close)
         index = detector.index
 
+        self._waiting_for = "Opening the database."
         database = open_database(settings.database_url)
         stack.callback(database.close)
         self._wait(database.migrate, "the database", DatabaseAway)
@@ -103,6 +110,7 @@ class Service:
             create=True,
         )
         records = GalleryRecords(database, master)
+        self._waiting_for = "Asking for the broker."
         wait_for_broker(settings.kafka, stop, self._report_waiting, settings.gallery.retry_seconds)
         self._waiting_for = "Loading the gallery."
         self._wait(self._make_topics, "the broker", BrokerAway, KafkaError)
@@ -114,7 +122,7 @@ class Service:
         self._wait(feed.load, "the gallery", BrokerAway, KafkaError)
         index.require_searchable()
         consumer = make_consumer(settings.kafka, group_id=settings.kafka.group_id)
-        stack.callback(consumer.close)
+        stack.callback(consumer.close, timeout_ms=LEAVE_MS)
         # Once only: each call takes another name while this process holds the first.
         worker = settings.kafka.worker_id or worker_slot(settings.home)
         delivery: Delivery = self._wait(
@@ -179,5 +187,8 @@ class Service:
         return attempts(attempt)
 
     def _report_waiting(self, why: str) -> None:
+        now = time.monotonic()
+        if why != self._waiting_for or now - self._told > REPEAT_SECONDS:
+            log.warning("%s", why)
+            self._told = now
         self._waiting_for = why
-        log.warning("%s", why)

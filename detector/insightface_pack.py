@@ -1,5 +1,7 @@
 """Any InsightFace pack (buffalo_l, antelopev2, ... or a folder of one), loaded and run by insightface itself."""
 
+import contextlib
+import sys
 from pathlib import Path
 
 import cv2
@@ -63,7 +65,8 @@ def pull_insightface(name: str, models: Path) -> None:
     if (models / name).is_dir():
         return
     try:
-        ensure_available(models.name, name, root=str(models.parent))
+        with contextlib.redirect_stdout(sys.stderr):  # it prints its progress
+            ensure_available(models.name, name, root=str(models.parent))
     except Exception as error:  # whatever its HTTP client meets
         raise PackError(
             f"insightface could not download the pack {name}: {error}. Fetch it elsewhere and put its .onnx files "

@@ -26,12 +26,14 @@ class Person:
 
 @dataclass(slots=True)
 class Enrolled:
-    """What became of one identity's photos."""
+    """What became of one identity's photos. `unlike`: accepted ones, and the highest cosine to their own others, where
+    that is below the threshold."""
 
     identity_id: str | None = None
     accepted: list[Path] = field(default_factory=list)
     known: list[Path] = field(default_factory=list)
     refused: list[tuple[Path, EnrolmentRefused]] = field(default_factory=list)
+    unlike: list[tuple[Path, float]] = field(default_factory=list)
 
 
 class Enroller:
@@ -73,6 +75,9 @@ class Enroller:
                 result.refused.append((photo, refusal))
             else:
                 result.accepted.append(photo)
+                likest = max((float(candidate.embedding @ other) for other in others), default=1.0)
+                if likest < detector.threshold:
+                    result.unlike.append((photo, likest))
                 good.append(candidate)
         if all_or_none and result.refused:
             result.accepted = []
@@ -129,6 +134,8 @@ class Enroller:
 
 
 def report(result: Enrolled, say: Callable[[str], None]) -> None:
-    """One line per refused photo: which, and why."""
+    """One line per refused photo, which and why, and per accepted photo that is unlike the identity's others."""
     for photo, refusal in result.refused:
         say(f"refused {photo}: {refusal.reason}: {refusal.detail}")
+    for photo, similarity in result.unlike if result.accepted else ():
+        say(f"look at {photo}: its similarity to the identity's other photos is only {similarity:.2f}; same person?")

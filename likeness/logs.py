@@ -20,5 +20,6 @@ def set_up_logs(level: str, form: Literal["json", "text"]) -> None:
         else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns of every busy moment
     for ours in ("likeness", "consumers", "detector", "records"):
         logging.getLogger(ours).setLevel(level)

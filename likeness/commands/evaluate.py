@@ -159,10 +159,13 @@ def _verify(pairs: list[tuple[int, Path, Path, bool]], embeddings: dict[Path, ND
 def _print(result: Evaluation) -> None:
     out.print(
         f"{result.pack}: {result.references} identities with one reference, {result.probes} probes of them, "
-        f"{result.strangers} strangers; no face in {result.failures} photos."
+        f"{result.strangers} stranger photos; no face in {result.failures} photos."
     )
     table = Table("FPIR asked", "FPIR seen", "threshold", "TPIR", title="Open-set identification")
     for point in result.open_set:
+        if point.asked_fpir * result.strangers < 1:
+            table.add_row(f"{point.asked_fpir:.1%}", "-", "-", f"needs {1 / point.asked_fpir:.0f} stranger photos")
+            continue
         row = (f"{point.asked_fpir:.1%}", f"{point.fpir:.2%}", f"{point.threshold:.3f}", f"{point.tpir:.1%}")
         table.add_row(*row)
     out.print(table)

@@ -9,6 +9,7 @@ from rich.table import Table
 from config import load_settings, packaged
 from detector.packs import ModelPack, PackError, pull, read_packs, sha256_of
 from likeness.console import out
+from likeness.errors import BadInput
 
 app = typer.Typer(help="Model packs: list, pull, verify.", no_args_is_help=True)
 
@@ -49,6 +50,8 @@ def pull_pack(
 ) -> None:
     """Get a pack's files and verify them."""
     settings = load_settings()
+    if source is not None and not source.is_dir():
+        raise BadInput(f"There is no folder {source}.")
     name = name or settings.models.pack
     pack = read_packs(packaged("models.toml")).get(name)
     models = settings.home / "models"

@@ -91,8 +91,8 @@ def _row(path: Path, verdict: Verdict) -> list[str]:
     return [
         path.name,
         verdict.outcome,
-        found.kind if found else verdict.reason or "",
-        found.identity_name if found else "",
+        found.kind if found else verdict.reason or ("own account" if verdict.silenced else ""),
+        found.identity_name if found else ", ".join(one.finding.identity_name for one in verdict.silenced),
         f"{found.similarity:.3f}" if found else "",
         f"{verdict.threshold:.3f}",
         str(len(verdict.faces)),

@@ -3,11 +3,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from consumers.kafka import make_admin, make_consumer, make_producer
+from consumers.kafka import BrokerAway, make_admin, make_consumer, make_producer, wait_for_broker
 from consumers.topics import ensure_topics
 from demo.broker import BrokerFailed, BrokerProcess, free_port
 from tests.support.kafka_broker import ApacheKafka
@@ -113,3 +114,17 @@ def test_jars_that_maven_cannot_bring_leave_nothing_behind_and_maven_is_quoted(t
         program.chmod(0o755)
     assert "no route to the repository" in fetched_with(tmp_path, tmp_path / "target")
     assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_a_broker_that_speaks_another_protocol_is_told_of_in_bounded_time(tansu, tmp_path):
+    settings = kafka_settings(tansu, tmp_path, kafka={"security_protocol": "SSL"})
+    stop, told = threading.Event(), []
+
+    def give_up(why):
+        told.append(why)
+        stop.set()
+
+    started = time.monotonic()
+    with pytest.raises(BrokerAway, match="over SSL"):
+        wait_for_broker(settings.kafka, stop, give_up)
+    assert told and time.monotonic() - started < 60

@@ -38,6 +38,7 @@ ALL_COMMANDS = [
     ["gallery", "show"],
     ["gallery", "remove"],
     ["gallery", "own-account"],
+    ["gallery", "publish"],
 ]
 
 
@@ -356,6 +357,20 @@ def test_a_photo_nearer_to_another_identity_is_refused_unless_forced(likeness, p
     assert "nearer_to_another: The face is more like Emmanuel Macron" in ended.err
     assert add(likeness, "A Stranger", portraits["person_a_2.jpg"], "--force", kind="victim").code == 0
     assert references(likeness) == {"A Stranger": 1, "Emmanuel Macron": 1}
+
+
+def test_a_photo_unlike_the_identitys_others_is_added_but_asked_about(likeness, portraits):
+    add = ("gallery", "add", "Jane Doe", "--kind", "victim", *CC)
+    assert likeness(*add, portraits["person_a_1.jpg"]).err == ""
+    second = likeness(*add, portraits["person_b_1.jpg"])
+    assert second.code == 0 and "same person?" in second.err
+    assert likeness(*add, portraits["person_b_2.jpg"]).err == ""
+
+
+def test_publishing_anew_tells_how_many_identities_wait(likeness, portraits):
+    likeness("gallery", "add", "Jane Doe", "--kind", "victim", *CC, portraits["person_a_1.jpg"])
+    ended = likeness("gallery", "publish")
+    assert ended.code == 0 and ended.out.startswith("1 identities wait")
 
 
 def test_a_photo_that_is_known_already_is_not_added_again_but_its_own_account_is(likeness, portraits):

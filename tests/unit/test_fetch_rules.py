@@ -219,3 +219,8 @@ def test_whatever_text_comes_as_a_url_ends_as_a_refusal(url):
 def test_every_reason_that_the_code_gives_is_explained_and_every_explanation_is_needed():
     sources = "".join(Path(module.__file__).read_text() for module in (fetch, fetch_http, fetch_object, fetch_rules))
     assert set(re.findall(r'FetchRefused\(\s*"(\w+)"', sources)) == set(REASONS)
+
+
+def test_a_file_root_that_is_no_folder_is_refused_at_once(tmp_path):
+    with pytest.raises(SettingsError, match="file_root: there is no folder"):
+        fetcher(file_root=tmp_path / "nowhere")

@@ -212,3 +212,16 @@ def test_an_empty_home_is_the_default_one():
 def test_a_dead_letter_has_room_for_its_upload_in_base64():
     kafka = settings(LIKENESS_KAFKA__MAX_MESSAGE_BYTES="3000000").kafka
     assert kafka.max_outcome_bytes == 4_500_000
+
+
+@pytest.mark.parametrize(
+    "servers", ["localhost", "kafka:port", "a:9092,b", "", "http://kafka:9092", "kafka:0", ":9092"]
+)
+def test_a_bootstrap_server_that_is_no_host_and_port_is_refused(servers):
+    with pytest.raises(SettingsError, match=r"kafka\.bootstrap_servers: .* is no host:port pair, such as kafka:9092"):
+        load_settings(kafka={"bootstrap_servers": servers})
+
+
+@pytest.mark.parametrize("servers", ["kafka:9092", "a:9092, b:9093", "[::1]:9092"])
+def test_bootstrap_servers_are_host_and_port_pairs(servers):
+    assert load_settings(kafka={"bootstrap_servers": servers}).kafka.bootstrap_servers == servers
