@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from threading import Event
 from typing import Any
 
@@ -204,25 +205,24 @@ def _greet(kafka: Kafka) -> None:
 
 def _shake_hands(kafka: Kafka) -> None:
     """Raise BrokerAway unless a client is answered in time: over the wrong protocol the library would wait for ever."""
-    outcome: list[Exception | None] = []
+    greeted: Future[None] = Future()
 
     def greet() -> None:
         try:
             make_admin(kafka).close()
-            outcome.append(None)
-        except BrokerAway as away:
-            outcome.append(away)
+        except Exception as error:  # handed on to the caller, whatever it is
+            greeted.set_exception(error)
+        else:
+            greeted.set_result(None)
 
-    greeting = threading.Thread(target=greet, name="kafka-greeting", daemon=True)
-    greeting.start()
-    greeting.join(_HANDSHAKE_SECONDS)
-    if not outcome:
+    threading.Thread(target=greet, name="kafka-greeting", daemon=True).start()
+    try:
+        greeted.result(_HANDSHAKE_SECONDS)
+    except TimeoutError:
         raise BrokerAway(
             f"{kafka.bootstrap_servers} can be reached, but does not answer over {kafka.security_protocol}: "
             "see kafka.security_protocol."
-        )
-    if outcome[0] is not None:
-        raise outcome[0]
+        ) from None
 
 
 def _connected(kafka: Kafka, make: Callable[[], Any]) -> Any:

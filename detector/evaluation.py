@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 class OperatingPoint:
     """Open-set identification at one false positive identification rate. All rates are 0..1; `threshold`: cosine.
 
-    `fpir` is the rate that the data gave at the threshold, the nearest not above `asked_fpir`.
+    `fpir` is the rate that the data gave at the threshold, the nearest not above `asked_fpir`. `resolved`: whether the
+    strangers are enough for one false alarm at the asked rate; if not, the threshold is only above all they scored.
     """
 
     asked_fpir: float
     fpir: float
     threshold: float
     tpir: float
+    resolved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,15 @@ def open_set(
         allowed = int(rate * len(false_alarms))
         threshold = float(np.nextafter(false_alarms[allowed], np.float32(2)))
         hits = (nearest == mates) & (mated >= threshold)
-        points.append(OperatingPoint(rate, float((false_alarms >= threshold).mean()), threshold, float(hits.mean())))
+        points.append(
+            OperatingPoint(
+                rate,
+                float((false_alarms >= threshold).mean()),
+                threshold,
+                float(hits.mean()),
+                rate * len(false_alarms) >= 1,
+            )
+        )
     return points
 
 

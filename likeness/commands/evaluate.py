@@ -1,6 +1,7 @@
 """likeness evaluate: how well a model pack tells people apart, on a folder of faces."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -163,8 +164,9 @@ def _print(result: Evaluation) -> None:
     )
     table = Table("FPIR asked", "FPIR seen", "threshold", "TPIR", title="Open-set identification")
     for point in result.open_set:
-        if point.asked_fpir * result.strangers < 1:
-            table.add_row(f"{point.asked_fpir:.1%}", "-", "-", f"needs {1 / point.asked_fpir:.0f} stranger photos")
+        if not point.resolved:
+            needed = math.ceil(1 / point.asked_fpir)
+            table.add_row(f"{point.asked_fpir:.1%}", "-", "-", f"needs {needed} stranger photos")
             continue
         row = (f"{point.asked_fpir:.1%}", f"{point.fpir:.2%}", f"{point.threshold:.3f}", f"{point.tpir:.1%}")
         table.add_row(*row)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from config import SettingsError
 from consumers.kafka import BrokerAway, make_admin, make_consumer, make_producer, wait_for_broker
 from consumers.topics import ensure_topics
 from demo.broker import BrokerFailed, BrokerProcess, free_port
@@ -128,3 +129,11 @@ def test_a_broker_that_speaks_another_protocol_is_told_of_in_bounded_time(tansu,
     with pytest.raises(BrokerAway, match="over SSL"):
         wait_for_broker(settings.kafka, stop, give_up)
     assert told and time.monotonic() - started < 60
+
+
+def test_a_client_option_that_there_is_not_is_refused_instead_of_waited_for(tansu, tmp_path):
+    settings = kafka_settings(tansu, tmp_path, kafka={"extra": {"no_such_option": 1}})
+    waits = []
+    with pytest.raises(SettingsError, match=r"kafka\.extra\.no_such_option"):
+        wait_for_broker(settings.kafka, threading.Event(), waits.append)
+    assert not waits

@@ -577,6 +577,9 @@ def test_evaluate_measures_open_set_identification(likeness, faces):
     assert [point["asked_fpir"] for point in measured["open_set"]] == [0.1, 0.01, 0.003]
     assert all((point["tpir"], point["fpir"]) == (1.0, 0.0) for point in measured["open_set"])
     assert measured["verification"] is None
+    assert not any(point["resolved"] for point in measured["open_set"])
+    text = likeness("evaluate", faces).out
+    assert all(f"needs {strangers} stranger photos" in text for strangers in (10, 100, 334))
 
 
 def test_evaluate_measures_verification_by_a_pairs_file(likeness, faces, tmp_path):
