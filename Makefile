@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint bench lock schemas clean
+.PHONY: demo test lint bench evaluate lock schemas clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
@@ -20,6 +20,10 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
+
+# Measure accuracy on the photographs that LIKENESS_FACES names, and write docs/accuracy.md's figures.
+evaluate: $(INSTALLED)
+	@$(BIN)/python -m benchmarks.accuracy
 
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Likeness needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'

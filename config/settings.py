@@ -50,7 +50,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Section(BaseModel):
     """A table of likeness.toml; an unknown name in it is an error, not a silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Models(Section):
@@ -71,8 +71,41 @@ class Faces(Section):
     max_faces: Count
 
 
+LEAST_BUDGET = 0.001
+"""False alarms per 1,000 uploads: one in a million."""
+Cosine = Annotated[float, Field(gt=0, lt=1)]
+Budget = Annotated[float, Field(ge=LEAST_BUDGET, lt=1000)]
+
+
 class Policy(Section):
-    threshold: Maybe[Annotated[float, Field(gt=0, lt=1)]]
+    review_budget: Budget
+    faces_per_upload: Annotated[float, Field(gt=0, le=1000)]
+    threshold: Maybe[Cosine]
+    calibration: Maybe[Path]
+    holds_for: Literal["average", "worst_cohort"]
+    name_claim_fmr: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Watermark(Section):
+    read: Literal["findings", "all", "never"]
+
+
+class Quarantine(Section):
+    dismissed: Count
+    hours: Annotated[float, Field(gt=0, le=8760)]
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
+class Shadow(Section):
+    pack: Maybe[str]
+    review_budget: Maybe[Budget]
+    threshold: Maybe[Cosine]
+    calibration: Maybe[Path]
+
+    @property
+    def on(self) -> bool:
+        """Whether there is a second policy at all."""
+        return any(value is not None for value in (self.pack, self.review_budget, self.threshold, self.calibration))
 
 
 class Enrolment(Section):
@@ -182,6 +215,9 @@ class Settings(BaseSettings):
     pictures: Pictures
     faces: Faces
     policy: Policy
+    watermark: Watermark
+    quarantine: Quarantine
+    shadow: Shadow
     enrolment: Enrolment
     database: Database
     keys: Keys
@@ -249,12 +285,16 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _check_variables() -> None:
-    """Raises SettingsError for a variable of a table that there is not. Other LIKENESS_* variables may be anybody's:
-    Kubernetes sets some for a service of that name."""
-    for name in os.environ:
+    """Raises SettingsError for a variable of a table that there is not, and for a value that is no UTF-8. Other
+    LIKENESS_* variables may be anybody's: Kubernetes sets some for a service of that name."""
+    for name, value in os.environ.items():
         table, nested, _ = name.upper().removeprefix("LIKENESS_").partition("__")
-        if name.upper().startswith("LIKENESS_") and nested and table.lower() not in Settings.model_fields:
+        if not name.upper().startswith("LIKENESS_") or not (nested or table == "HOME"):
+            continue
+        if nested and table.lower() not in Settings.model_fields:
             raise SettingsError(f"Settings are wrong: {name} names the table [{table.lower()}], which there is not.")
+        if value.encode(errors="replace").decode() != value:
+            raise SettingsError(f"Settings are wrong: {name} is not text in UTF-8.")
 
 
 def _said(kind: str, message: str) -> str:

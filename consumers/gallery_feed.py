@@ -28,14 +28,21 @@ POLL_MS = 100
 
 
 class GalleryFeed:
-    """The one writer of a GalleryIndex in a consumer process."""
+    """The one writer of the indexes in a consumer process."""
 
     def __init__(
-        self, settings: Settings, records: GalleryRecords, index: GalleryIndex, metrics: Metrics, stop: threading.Event
+        self,
+        settings: Settings,
+        records: GalleryRecords,
+        indexes: Sequence[GalleryIndex],
+        metrics: Metrics,
+        stop: threading.Event,
     ) -> None:
+        """`indexes`: the one that verdicts come from, and any of a shadow beside it."""
         self._settings = settings
         self._records = records
-        self._index = index
+        self._indexes = indexes
+        self._index = indexes[0]
         self._metrics = metrics
         self._stop = stop
         self._consumer = make_consumer(settings.kafka)
@@ -87,18 +94,23 @@ class GalleryFeed:
         try:
             if message.value is None:
                 sequence = int(dict(message.headers)["sequence"])
-                return "removed" if self._index.remove(identity_id, sequence) else "stale"
+                return self._remove(identity_id, sequence)
             data = read_data(message.value)
             identity = read_change(identity_id, data, key)
             if identity is None:
-                return "removed" if self._index.remove(identity_id, int(data["sequence"])) else "stale"
-            return "applied" if self._index.apply(identity) else "stale"
+                return self._remove(identity_id, int(data["sequence"]))
+            taken = [index.apply(identity) for index in self._indexes]
+            return "applied" if all(taken) else "stale"
         except (ChangeUnreadable, KeyError, ValueError, TypeError, OverflowError) as error:
             log.error(
                 "A gallery change cannot be read and is passed over; the identity stays as it was.",
                 extra={"identity_id": identity_id, "offset": message.offset, "error": str(error)},
             )
             return "unreadable"
+
+    def _remove(self, identity_id: str, sequence: int) -> str:
+        taken = [index.remove(identity_id, sequence) for index in self._indexes]
+        return "removed" if all(taken) else "stale"
 
     def _follow(self) -> None:
         for records in self._polled():

@@ -16,10 +16,19 @@ from typing import Annotated, Any, Literal
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import from_json
 
-from detector.verdict import FindingKind, IdentityKind
+from detector.verdict import FindingKind, IdentityKind, MarkKind
 
 REASONS = {
     "not_json": "The value is not JSON, or is empty.",
@@ -58,6 +67,10 @@ def _only_rfc3339(value: Any) -> Any:
 
 Time = Annotated[AwareDatetime, BeforeValidator(_only_rfc3339), Field(json_schema_extra={"pattern": RFC3339})]
 """A moment in an upload, with its offset from UTC."""
+
+
+Rounded = Annotated[float, AfterValidator(lambda value: round(value, 4))]
+"""A measured number; more digits would be noise."""
 
 
 class Image(BaseModel):
@@ -111,17 +124,68 @@ class AvatarScreened(BaseModel):
     screened_at: AwareDatetime
 
 
-class ReviewFinding(BaseModel):
-    """One reason for a review, with its evidence. face_box: x, y, width, height in pixels of the upright picture."""
+class ReviewSamePhoto(BaseModel):
+    """How the avatar was known to be a reference photo: by the whole picture, or by the face in it."""
 
-    kind: FindingKind
+    model_config = ConfigDict(from_attributes=True)
+
+    by: Literal["picture", "face"]
+    distance: int
+    transform: str
+    visible: Rounded
+
+
+class ReviewRunnerUp(BaseModel):
+    """The other identity that the face may be."""
+
+    model_config = ConfigDict(from_attributes=True)
+
     identity_id: str
     identity_name: str
-    identity_kind: IdentityKind
-    reference_id: str
-    similarity: float
-    threshold: float
-    face_box: tuple[float, float, float, float]
+    similarity: Rounded
+
+
+class ReviewNameClaim(BaseModel):
+    """What the profile says that claims the identity's name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    field: Literal["display_name", "handle"]
+    text: str
+
+
+class ReviewForeignText(BaseModel):
+    """Text in the picture that looks like somebody else's mark. box: as face_box."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    text: str
+    looks_like: MarkKind
+    box: tuple[Rounded, Rounded, Rounded, Rounded]
+
+
+class ReviewFinding(BaseModel):
+    """One reason for a review, with its evidence. face_box: x, y, width, height in pixels of the upright picture. What
+    a kind of finding does not have is null."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: FindingKind
+    priority: int
+    text: str
+    identity_id: str | None = None
+    identity_name: str | None = None
+    identity_kind: IdentityKind | None = None
+    reference_id: str | None = None
+    similarity: Rounded | None = None
+    threshold: Rounded | None = None
+    face_box: tuple[Rounded, Rounded, Rounded, Rounded] | None = None
+    quality: Rounded | None = None
+    same_photo: ReviewSamePhoto | None = None
+    runner_up: ReviewRunnerUp | None = None
+    name_claim: ReviewNameClaim | None = None
+    foreign_text: ReviewForeignText | None = None
+    quarantined: bool = False
 
 
 class ImpersonationSuspected(BaseModel):
@@ -133,11 +197,15 @@ class ImpersonationSuspected(BaseModel):
     image: Image
     uploaded_at: AwareDatetime | None
     profile: Profile | None
+    priority: int
+    held: bool
     findings: Annotated[list[ReviewFinding], Field(min_length=1)]
     faces: int
     picture_width: int
     picture_height: int
     model_pack: str
+    threshold: Rounded
+    sure_threshold: Rounded
     gallery_version: int
     screened_at: AwareDatetime
 

@@ -28,10 +28,46 @@ class Metrics:
         self.silenced = Counter(
             "likeness_findings_silenced", "Findings not raised, by what silenced them.", ["by"], registry=registry
         )
+        self.held = Counter(
+            "likeness_reviews_held",
+            "Reviews that wait apart from the queue: all they found belongs to quarantined identities.",
+            registry=registry,
+        )
+        self.threshold = Gauge(
+            "likeness_threshold", "Cosine from which a face is raised, as derived for the gallery.", registry=registry
+        )
+        self.threshold_extrapolated = Gauge(
+            "likeness_threshold_extrapolated",
+            "1 when the threshold lies beyond what the calibration's data support.",
+            registry=registry,
+        )
+        self.expected_false_alarms = Gauge(
+            "likeness_expected_false_alarm_rate",
+            "Share of uploads of nobody in the gallery that a face raises, by the calibration; 0 = unknown.",
+            registry=registry,
+        )
+        self.expected_detection = Gauge(
+            "likeness_expected_detection_rate",
+            "Share of photos of a person with one reference that reach the threshold, by the calibration.",
+            registry=registry,
+        )
+        self.shadow_verdicts = Counter(
+            "likeness_shadow_verdicts",
+            "Uploads by the outcome in force and the outcome of the shadow policy.",
+            ["outcome", "shadow"],
+            registry=registry,
+        )
+        self.shadow_findings = Counter(
+            "likeness_shadow_findings",
+            "Identities that only one of both policies raises, by kind: extra = shadow only, missing = in force only.",
+            ["kind", "change"],
+            registry=registry,
+        )
         self.faces = Counter("likeness_faces", "Faces probed.", registry=registry)
         self.stage = Histogram(
             "likeness_stage_seconds",
-            "Time per upload by stage (fetch, decode, detect, align, embed, match) and per batch (deliver).",
+            "Time per upload by stage (fetch, decode, hash, detect, align, embed, quality, match, judge, read) and per "
+            "batch (deliver).",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=registry,

@@ -87,23 +87,15 @@ def _review(upload: AvatarUploaded, image: Image, verdict: Verdict, at: datetime
         image=image,
         uploaded_at=upload.uploaded_at,
         profile=upload.profile,
-        findings=[
-            ReviewFinding(
-                kind=finding.kind,
-                identity_id=finding.identity_id,
-                identity_name=finding.identity_name,
-                identity_kind=finding.identity_kind,
-                reference_id=finding.reference_id,
-                similarity=round(finding.similarity, 4),
-                threshold=finding.threshold,
-                face_box=finding.face_box,
-            )
-            for finding in verdict.findings
-        ],
+        priority=verdict.priority,
+        held=verdict.held,
+        findings=[ReviewFinding.model_validate(finding) for finding in verdict.findings],
         faces=len(verdict.faces),
         picture_width=verdict.width,
         picture_height=verdict.height,
         model_pack=verdict.pack,
+        threshold=verdict.threshold,
+        sure_threshold=verdict.sure,
         gallery_version=verdict.gallery_version,
         screened_at=at,
     )

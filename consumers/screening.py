@@ -21,14 +21,18 @@ from consumers.dead_letters import DeadLetterLimit
 from consumers.delivery import Delivery, DeliveryFailed, MessageTooLarge
 from consumers.fetch import FetchRefused, PictureFetcher
 from consumers.kafka import after, rewind
-from consumers.messages import MessageRejected, inline_bytes, read_upload
+from consumers.messages import MessageRejected, Profile, inline_bytes, read_upload
 from consumers.metrics import Metrics
 from consumers.outcomes import Screened, outcome
 from detector import Detector, Upload, Verdict
+from detector.shadow import changed_cases
 
 log = logging.getLogger("likeness.screening")
 PAUSE_SECONDS = (0.2, 10.0)
 """Shortest and longest pause before a batch that could not be delivered is tried again."""
+
+THRESHOLD_STEP = 0.005
+"""Cosine by which the threshold has moved when it is logged again."""
 
 
 class Screening:
@@ -58,6 +62,7 @@ class Screening:
         self._limit = DeadLetterLimit(limits.dead_letter_share, limits.dead_letter_window, limits.dead_letter_minimum)
         self._fetches = ThreadPoolExecutor(settings.fetch.concurrency, thread_name_prefix="fetch")
         self._pause = PAUSE_SECONDS[0]
+        self._told_threshold: float | None = None
         self.last_poll = time.monotonic()
         self.joined = False
 
@@ -71,6 +76,7 @@ class Screening:
                     timeout_ms=self._settings.screening.batch_wait_ms, max_records=self._settings.screening.batch_size
                 )
                 self._report_lag()
+                self._report_policy()
                 if polled:
                     self._handle([record for records in polled.values() for record in records])
         finally:
@@ -109,7 +115,7 @@ class Screening:
         list(self._fetches.map(fetch, batch))
 
     def _screen(self, batch: Sequence[Screened]) -> None:
-        uploads = [Upload(item.picture or b"", item.upload.account_id if item.upload else None) for item in batch]
+        uploads = [_upload(item) for item in batch]
         for item, verdict in zip(batch, self._detector.screen_batch(uploads), strict=True):
             item.picture = None
             item.verdict = verdict
@@ -179,8 +185,42 @@ class Screening:
             self._metrics.findings.labels(finding.kind).inc()
         for silenced in verdict.silenced:
             self._metrics.silenced.labels(silenced.by).inc()
+        if verdict.held:
+            self._metrics.held.inc()
+        if verdict.shadow is not None:
+            self._count_shadow(verdict, verdict.shadow)
         for stage, milliseconds in verdict.milliseconds.items():
             self._metrics.stage.labels(stage).observe(milliseconds / 1000)
+
+    def _count_shadow(self, verdict: Verdict, shadow: Verdict) -> None:
+        """How the shadow policy would have decided: outcome against outcome, and cases that it adds or lacks."""
+        self._metrics.shadow_verdicts.labels(verdict.outcome, shadow.outcome).inc()
+        for change, kinds in changed_cases(verdict, shadow).items():
+            for kind in kinds:
+                self._metrics.shadow_findings.labels(kind, change).inc()
+
+    def _report_policy(self) -> None:
+        """Export the threshold in force, and log it when the gallery's growth has moved it."""
+        thresholds = self._detector.thresholds
+        self._metrics.threshold.set(thresholds.review)
+        self._metrics.threshold_extrapolated.set(float(thresholds.extrapolated))
+        if thresholds.fpir is not None:
+            self._metrics.expected_false_alarms.set(thresholds.fpir)
+        if thresholds.detection_rate is not None:
+            self._metrics.expected_detection.set(thresholds.detection_rate)
+        told = self._told_threshold
+        if told is None or abs(told - thresholds.review) >= THRESHOLD_STEP:
+            self._told_threshold = thresholds.review
+            log.info(
+                "The threshold is derived anew from the gallery's size." if told else "The threshold in force.",
+                extra={
+                    "threshold": round(thresholds.review, 4),
+                    "was": None if told is None else round(told, 4),
+                    "references": thresholds.references,
+                    "fmr": thresholds.fmr,
+                    "extrapolated": thresholds.extrapolated,
+                },
+            )
 
     def forget_lag(self) -> None:
         """Drop the lag of partitions that another worker may have now."""
@@ -191,6 +231,13 @@ class Screening:
             end, position = self._consumer.highwater(partition), self._consumer.position(partition)
             if end is not None and position is not None:
                 self._metrics.lag.labels(str(partition.partition)).set(max(0, end - position))
+
+
+def _upload(item: Screened) -> Upload:
+    if item.upload is None or item.picture is None:
+        raise ValueError("a message that was not read, or has no picture, is a dead letter")
+    profile = item.upload.profile or Profile()
+    return Upload(item.picture, item.upload.account_id, profile.display_name, profile.handle)
 
 
 class _Joined(ConsumerRebalanceListener):  # type: ignore[misc]

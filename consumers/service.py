@@ -23,7 +23,7 @@ from consumers.gallery_relay import GalleryRelay
 from consumers.health import HealthServer
 from consumers.kafka import BrokerAway, make_admin, make_consumer, wait_for_broker
 from consumers.metrics import Metrics
-from consumers.open_detector import open_detector
+from consumers.open_detector import open_watched_detector
 from consumers.screening import Screening
 from consumers.topics import ensure_topics
 from consumers.worker_slot import worker_slot
@@ -96,7 +96,7 @@ class Service:
     def _serve(self, stack: ExitStack) -> None:
         settings, stop = self._settings, self._stop
         self._waiting_for = "Loading the model pack."
-        detector = open_detector(settings)
+        detector = open_watched_detector(settings)
         stack.callback(detector.close)
         index = detector.index
 
@@ -117,10 +117,17 @@ class Service:
         relay = GalleryRelay(settings, Outbox(database), self._metrics, stop)
         stack.callback(relay.close)
         self._wait(relay.drain, "the database and the broker", DatabaseAway, BrokerAway, DeliveryFailed, KafkaError)
-        feed = GalleryFeed(settings, records, index, self._metrics, stop)
+        feed = GalleryFeed(settings, records, detector.indexes, self._metrics, stop)
         stack.callback(feed.close)
         self._wait(feed.load, "the gallery", BrokerAway, KafkaError)
         index.require_searchable()
+        for beside in detector.indexes[1:]:
+            if beside.without_embedding:
+                log.warning(
+                    "The shadow policy cannot search %d references: run `likeness gallery reembed --pack %s`.",
+                    beside.without_embedding,
+                    settings.shadow.pack,
+                )
         consumer = make_consumer(settings.kafka, group_id=settings.kafka.group_id)
         stack.callback(consumer.close, timeout_ms=LEAVE_MS)
         # Once only: each call takes another name while this process holds the first.
@@ -146,7 +153,8 @@ class Service:
             "Screening.",
             extra={
                 "pack": index.pack,
-                "threshold": detector.threshold,
+                "threshold": round(detector.thresholds.review, 4),
+                "shadow": settings.shadow.on,
                 "delivery": delivery.name,
                 "references": index.references,
                 "group": settings.kafka.group_id,

@@ -53,6 +53,15 @@ class Outcome:
     milliseconds: float
 
     @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Those of the review, most urgent first."""
+        return list(self.review["findings"]) if self.review else []
+
+    @property
+    def reason(self) -> str:
+        return str(self.dead_letter["reason"]) if self.dead_letter else ""
+
+    @property
     def verdict(self) -> str:
         return str(self.screening["verdict"]) if self.screening else "dead letter"
 
@@ -60,8 +69,12 @@ class Outcome:
         """Whether this is the outcome that is right for `event`."""
         if self.dead_letter:
             return self.screening is None and self.dead_letter["reason"] == event.expected
-        names = [finding["identity_name"] for finding in self.review["findings"]] if self.review else []
-        return self.verdict == event.expected and names == ([event.identity] if event.identity else [])
+        if self.review is None:
+            return self.verdict == event.expected
+        findings = self.review["findings"]
+        named = {finding["identity_name"] for finding in findings if finding["identity_name"]}
+        marked = any(finding["kind"] == "foreign_watermark" for finding in findings)
+        return (findings[0]["kind"], named, marked) == (event.expected, {event.identity}, event.marked)
 
 
 def main() -> int:
@@ -248,7 +261,12 @@ def _message(event: DemoEvent, event_id: str, pictures: Path, port: int) -> dict
         (pictures / name).write_bytes(event.picture)
         url = f"http://127.0.0.1:{port}/{name}" if event.way == "http" else (pictures / name).as_uri()
         image = {"url": url}
-    upload = {"event_id": event_id, "account_id": event.account_id, "image": image}
+    upload = {
+        "event_id": event_id,
+        "account_id": event.account_id,
+        "image": image,
+        "profile": {"handle": event.handle},
+    }
     if not event.cloud_event:
         return upload
     return {
@@ -262,10 +280,12 @@ def _message(event: DemoEvent, event_id: str, pictures: Path, port: int) -> dict
 
 
 def _table(events: list[DemoEvent], outcomes: list[Outcome]) -> Table:
-    table = Table(title="Fourteen uploads through Kafka", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("avatar", "verdict", "finding", "matched identity"):
+    table = Table(
+        title=f"{len(events)} uploads through Kafka", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for column in ("avatar", "verdict", "findings", "matched identity"):
         table.add_column(column)
-    for column in ("similarity", "threshold", "time"):
+    for column in ("priority", "similarity", "threshold", "time"):
         table.add_column(column, justify="right")
     table.add_column("as expected")
     for event, outcome in zip(events, outcomes, strict=True):
@@ -274,10 +294,11 @@ def _table(events: list[DemoEvent], outcomes: list[Outcome]) -> Table:
         table.add_row(
             event.title,
             f"[{tone}]{outcome.verdict}[/]",
-            finding["kind"] if finding else outcome.dead_letter["reason"] if outcome.dead_letter else "",
+            ", ".join(one["kind"] for one in outcome.findings) or outcome.reason,
             finding["identity_name"] if finding else "",
+            str(outcome.review["priority"]) if outcome.review else "",
             f"{finding['similarity']:.2f}" if finding else "",
-            f"{finding['threshold']:.2f}" if finding else "",
+            f"{outcome.review['threshold']:.2f}" if outcome.review else "",
             f"{outcome.milliseconds:.0f} ms",
             "yes" if outcome.matches(event) else f"[red]NO: {event.expected}[/]",
         )
@@ -289,7 +310,7 @@ def _sheet(events: list[DemoEvent], outcomes: list[Outcome], references: dict[st
     for event, outcome in zip(events, outcomes, strict=True):
         finding = outcome.review["findings"][0] if outcome.review else None
         if finding:
-            said = f"{finding['kind']}: similarity {finding['similarity']:.2f}, threshold {finding['threshold']:.2f}"
+            said = " ".join(one["text"] for one in outcome.findings)
         elif outcome.dead_letter:
             said = f"{outcome.dead_letter['reason']}: {outcome.dead_letter['detail']}"
         else:

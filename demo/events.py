@@ -18,7 +18,8 @@ ARDERN_ACCOUNT = "acct-jacinda-official"
 
 @dataclass(frozen=True, slots=True)
 class DemoEvent:
-    """One upload. `expected`: the verdict, or the reason of a dead letter; `identity`: who must be found, if anyone."""
+    """One upload. `expected`: the most urgent finding, else the verdict or the reason of a dead letter; `identity`: who
+    must be found, if anyone; `marked`: whether another's mark must be read in it."""
 
     title: str
     account_id: str
@@ -27,6 +28,8 @@ class DemoEvent:
     identity: str | None = None
     way: Way = "inline"
     cloud_event: bool = False
+    handle: str | None = None
+    marked: bool = False
 
 
 def make_events(portraits: dict[str, Path]) -> list[DemoEvent]:
@@ -38,20 +41,43 @@ def make_events(portraits: dict[str, Path]) -> list[DemoEvent]:
         return portraits[name].read_bytes()
 
     return [
-        DemoEvent("another photo, 11 years later", "acct-1001", file("person_a_2.jpg"), "review", MACRON),
-        DemoEvent("another photo, fetched by URL", "acct-1002", file("person_b_2.jpg"), "review", ARDERN, way="http"),
-        DemoEvent("same photo, re-encoded small", "acct-1003", _jpeg(_fit(ardern, 240), 35), "review", ARDERN),
-        DemoEvent("same photo, mirrored", "acct-1004", _jpeg(macron[:, ::-1]), "review", MACRON, cloud_event=True),
-        DemoEvent("same photo, cropped to the face", "acct-1005", _jpeg(_crop(ardern)), "review", ARDERN),
-        DemoEvent("same photo, caption over it", "acct-1006", _jpeg(_caption(ardern)), "review", ARDERN, way="file"),
-        DemoEvent("group photo, one of three", "acct-1007", _jpeg(_group(read)), "review", ARDERN),
+        DemoEvent("another photo, 11 years later", "acct-1001", file("person_a_2.jpg"), "same_person", MACRON),
+        DemoEvent(
+            "another photo, fetched by URL", "acct-1002", file("person_b_2.jpg"), "same_person", ARDERN, way="http"
+        ),
+        DemoEvent("same photo, re-encoded small", "acct-1003", _jpeg(_fit(ardern, 240), 35), "same_picture", ARDERN),
+        DemoEvent(
+            "same photo, mirrored", "acct-1004", _jpeg(macron[:, ::-1]), "same_picture", MACRON, cloud_event=True
+        ),
+        DemoEvent("same photo, cropped to the face", "acct-1005", _jpeg(_crop(ardern)), "cropped_picture", ARDERN),
+        DemoEvent(
+            "same photo, caption over it", "acct-1006", _jpeg(_caption(ardern)), "same_picture", ARDERN, way="file"
+        ),
+        DemoEvent(
+            "same photo, another's handle in it",
+            "acct-1007",
+            _jpeg(_marked(macron)),
+            "same_picture",
+            MACRON,
+            handle="em.1977",
+            marked=True,
+        ),
+        DemoEvent(
+            "a profile that claims the name",
+            "acct-1008",
+            file("person_b_2.jpg"),
+            "name_claim",
+            ARDERN,
+            handle="the_real.jacindaardern",
+        ),
+        DemoEvent("group photo, one of three", "acct-1009", _jpeg(_group(read)), "same_person", ARDERN),
         DemoEvent("her own account", ARDERN_ACCOUNT, file("person_b_2.jpg"), "clear"),
-        DemoEvent("somebody else", "acct-1008", file("impostor_1.jpg"), "clear"),
-        DemoEvent("somebody else, 100 pixels", "acct-1009", _jpeg(_fit(read["impostor_2.jpg"], 100)), "clear"),
-        DemoEvent("a sunset, no face", "acct-1010", _jpeg(_sunset()), "no_face"),
-        DemoEvent("a broken file", "acct-1011", file("person_b_1.jpg")[:9000], "truncated_or_damaged"),
-        DemoEvent("60,000 x 60,000 pixels", "acct-1012", _huge_png(), "too_many_pixels"),
-        DemoEvent("a URL in the private network", "acct-1013", b"", "private_address", way="http"),
+        DemoEvent("somebody else", "acct-1010", file("impostor_1.jpg"), "clear"),
+        DemoEvent("somebody else, 100 pixels", "acct-1011", _jpeg(_fit(read["impostor_2.jpg"], 100)), "clear"),
+        DemoEvent("a sunset, no face", "acct-1012", _jpeg(_sunset()), "no_face"),
+        DemoEvent("a broken file", "acct-1013", file("person_b_1.jpg")[:9000], "truncated_or_damaged"),
+        DemoEvent("60,000 x 60,000 pixels", "acct-1014", _huge_png(), "too_many_pixels"),
+        DemoEvent("a URL in the private network", "acct-1015", b"", "private_address", way="http"),
     ]
 
 
@@ -82,6 +108,18 @@ def _caption(pixels: Pixels) -> Pixels:
     cv2.rectangle(written, (0, int(0.66 * height)), (width, int(0.78 * height)), (30, 30, 30), -1)
     where, scale = (int(0.06 * width), int(0.74 * height)), width / 560
     cv2.putText(written, "message me on chat-app", where, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 2)
+    return written
+
+
+def _marked(pixels: Pixels) -> Pixels:
+    """With the handle of somebody else in a corner, as an app puts it there."""
+    written = pixels.copy()
+    height, width = written.shape[:2]
+    where, scale = (int(0.05 * width), int(0.95 * height)), width / 640
+    cv2.putText(written, "@claire.dubois_photo", where, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 5, cv2.LINE_AA)
+    cv2.putText(
+        written, "@claire.dubois_photo", where, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 2, cv2.LINE_AA
+    )
     return written
 
 

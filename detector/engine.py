@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.calibration import Calibration
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
@@ -26,16 +28,24 @@ class FaceEngine(Protocol):
     dimension: int
     """Length D of an embedding."""
 
-    threshold: float | None
-    """The pack's declared operating point, cosine; None where nobody has measured one."""
+    calibration: Calibration | None
+    """How the pack scores; None where nobody has measured it."""
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Faces in `pixels`, (H, W, 3) uint8 RGB."""
         ...
 
-    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Unit vectors, (N, D) float32, of aligned crops, (N, 112, 112, 3) uint8 RGB."""
+    usual_length: float | None
+    """Median length of the features of good portraits; a shorter one tells of a poor face. None where not measured."""
+
+    def features(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, D) float32 of aligned crops, (N, 112, 112, 3) uint8 RGB; scaled to length one they are embeddings."""
         ...
+
+
+def embed(engine: FaceEngine, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Unit vectors, (N, D) float32, of aligned crops, (N, 112, 112, 3) uint8 RGB."""
+    return unit_vectors(engine.features(crops))
 
 
 def unit_vectors(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 
 from detector.detector import Detector, Probes
-from detector.identity import Embedding
+from detector.fingerprint import fingerprint_of
+from detector.identity import Embedding, Fingerprint
 from detector.index import GalleryIndex, Match
 from detector.picture import PictureRejected
 from detector.quality import sharpness
+from detector.template import reference_embedding
 from detector.verdict import Face
 
 REASONS = {
@@ -56,6 +58,7 @@ class Candidate:
     height: int
     face: Face
     embedding: Embedding
+    fingerprint: Fingerprint
 
 
 def judge_photo(detector: Detector, photo: bytes, limits: EnrolmentLimits, chosen: int | None = None) -> Candidate:
@@ -72,8 +75,16 @@ def judge_photo(detector: Detector, photo: bytes, limits: EnrolmentLimits, chose
         width=probes.picture.width,
         height=probes.picture.height,
         face=probes.faces[number],
-        embedding=probes.embeddings[number],
+        embedding=reference_embedding(detector.engine, probes.crops[number]),
+        fingerprint=fingerprint_of_face(probes, number),
     )
+
+
+def fingerprint_of_face(probes: Probes, number: int) -> Fingerprint:
+    """What is kept of a photo to know it again, of which face `number` (from 0) is the person's."""
+    picture = probes.picture
+    box = probes.faces[number].box
+    return fingerprint_of(picture.pixels, probes.crops[number], box, picture.width, picture.height)
 
 
 def nearer_to_another(

@@ -5,18 +5,39 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.verdict import IdentityKind
+from detector.verdict import Box, IdentityKind
 
 Embedding = NDArray[np.float32]
 """Unit vector of a face, float32, (D,)."""
 
+DEFAULT_REACH = 3
+"""How widely an identity's face is known, 1 (to few) to 5 (worldwide), where nobody has said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What is kept of a photo to know it again after edits; see detector/fingerprint.py.
+
+    `picture` and `face`: PDQ of the whole photo and of its aligned face crop, 32 bytes each; `picture_quality`: PDQ's,
+    0..100; `width`, `height` and `face_box`: pixels of the upright photo.
+    """
+
+    picture: bytes
+    picture_quality: int
+    face: bytes
+    width: int
+    height: int
+    face_box: Box
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """One photo of an identity: its embeddings by model pack, each a unit vector, float32, (D,)."""
+    """One photo of an identity: its embeddings by model pack, each a unit vector, float32, (D,), and its fingerprint,
+    which photos enrolled by older releases lack."""
 
     id: str
     embeddings: dict[str, Embedding]
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +45,8 @@ class Identity:
     """A protected person as of one gallery change.
 
     `sequence` numbers the gallery's changes; of two states of one identity the higher sequence is the newer.
+    `own_accounts` are the person's; `negative_accounts` are known to be other people's; `reach` is 1..5; what a
+    `quarantined` identity matches waits apart from the queue.
     """
 
     id: str
@@ -32,3 +55,6 @@ class Identity:
     sequence: int
     own_accounts: frozenset[str]
     references: tuple[Reference, ...]
+    negative_accounts: frozenset[str] = frozenset()
+    reach: int = DEFAULT_REACH
+    quarantined: bool = False

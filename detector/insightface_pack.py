@@ -11,7 +11,7 @@ from insightface.app import FaceAnalysis
 from insightface.utils.storage import ensure_available
 from numpy.typing import NDArray
 
-from detector.engine import Detections, unit_vectors
+from detector.engine import Detections
 from detector.packs import ModelPack, PackError, sha256_of, verify_file
 
 
@@ -47,7 +47,8 @@ class InsightFacePack:
         version = declared.version if declared else sha256_of(Path(self._recogniser.model_file))[:12]
         self.pack = f"{folder.name}@{version}"
         self.dimension = int(self._recogniser.output_shape[-1])
-        self.threshold = declared.threshold if declared else None
+        self.calibration = declared.calibration if declared else None
+        self.usual_length = declared.usual_length if declared else None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])
@@ -55,9 +56,9 @@ class InsightFacePack:
         boxes = np.hstack([found[:, :2], found[:, 2:4] - found[:, :2]]).astype(np.float32)
         return Detections(boxes, np.asarray(landmarks, np.float32).reshape(-1, 5, 2), found[:, 4].astype(np.float32))
 
-    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         bgr = [cv2.cvtColor(crop, cv2.COLOR_RGB2BGR) for crop in crops]
-        return unit_vectors(np.asarray(self._recogniser.get_feat(bgr), np.float32))
+        return np.asarray(self._recogniser.get_feat(bgr), np.float32)
 
 
 def pull_insightface(name: str, models: Path) -> None:

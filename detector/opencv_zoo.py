@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from detector.engine import Detections, unit_vectors
+from detector.engine import Detections
 from detector.packs import ModelPack, prepared
 from detector.yunet import YuNet
 
@@ -34,7 +34,8 @@ class OpenCvZoo:
         """Raises PackError where a file is missing or not the declared one."""
         self.pack = pack.id
         self.dimension = pack.dimension
-        self.threshold = pack.threshold
+        self.calibration = pack.calibration
+        self.usual_length = pack.usual_length
         folder, cache = models / pack.name, models / "prepared"
         self._detector = YuNet(cpu_session(prepared(pack.file("detector"), folder, cache), threads), min_score)
         self._recogniser = cpu_session(prepared(pack.file("recogniser"), folder, cache), threads)
@@ -43,10 +44,10 @@ class OpenCvZoo:
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         return self._detector.detect(pixels)
 
-    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def features(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         blob = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
         runs = [
             self._recogniser.run(None, {self._input: blob[start : start + MAX_BATCH]})[0]
             for start in range(0, len(blob), MAX_BATCH)
         ]
-        return unit_vectors(np.concatenate(runs))
+        return np.concatenate(runs)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detector.calibration import Calibration, calibration_from
 from detector.prepare import prepare_graph
 
 
@@ -44,7 +45,7 @@ class PackSource:
 
 @dataclass(frozen=True, slots=True)
 class ModelPack:
-    """A pack as models.toml declares it."""
+    """A pack as models.toml declares it. `usual_length`: median length of the features of good portraits."""
 
     name: str
     version: str
@@ -55,8 +56,8 @@ class ModelPack:
     about: str
     files: tuple[PackFile, ...]
     source: PackSource | None
-    threshold: float | None
-    measured: str | None
+    calibration: Calibration | None
+    usual_length: float | None
 
     @property
     def id(self) -> str:
@@ -73,7 +74,6 @@ def read_packs(declaration: Path) -> dict[str, ModelPack]:
 
 
 def _read_pack(name: str, table: Mapping[str, Any]) -> ModelPack:
-    point = table.get("operating_point", {})
     files = tuple(PackFile(**{**file, "dynamic_axes": tuple(file.get("dynamic_axes", ()))}) for file in table["files"])
     return ModelPack(
         name=name,
@@ -85,8 +85,8 @@ def _read_pack(name: str, table: Mapping[str, Any]) -> ModelPack:
         about=table["about"],
         files=files,
         source=PackSource(**table["source"]) if "source" in table else None,
-        threshold=point.get("threshold"),
-        measured=point.get("measured"),
+        calibration=calibration_from(table["calibration"]) if "calibration" in table else None,
+        usual_length=table.get("usual_length"),
     )
 
 

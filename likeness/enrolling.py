@@ -6,7 +6,7 @@ from pathlib import Path
 
 from config import Settings
 from detector.enrolment import Candidate, EnrolmentLimits, EnrolmentRefused, judge_photo, nearer_to_another
-from detector.identity import Embedding, Identity, Reference
+from detector.identity import DEFAULT_REACH, Embedding, Identity, Reference
 from detector.verdict import IdentityKind
 from likeness.errors import BadInput
 from likeness.folders import read_picture
@@ -16,12 +16,14 @@ from records.references import ReferencePhoto
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is enrolled. `provenance`: where the photos come from and by what right they are used."""
+    """Who is enrolled. `provenance`: where the photos come from and by what right they are used; `reach`: how widely
+    the face is known, 1 to 5; None leaves a known identity's as it is."""
 
     name: str
     kind: IdentityKind
     provenance: str
     own_accounts: tuple[str, ...] = ()
+    reach: int | None = None
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class Enroller:
             else:
                 result.accepted.append(photo)
                 likest = max((float(candidate.embedding @ other) for other in others), default=1.0)
-                if likest < detector.threshold:
+                if likest < detector.thresholds.review:
                     result.unlike.append((photo, likest))
                 good.append(candidate)
         if all_or_none and result.refused:
@@ -86,6 +88,8 @@ class Enroller:
         if known and not (all_or_none and result.refused):
             for account in person.own_accounts:
                 records.add_own_account(known.id, account)
+            if person.reach is not None:
+                records.set_reach(known.id, person.reach)
         return result
 
     def _judge(self, photo: Path, face: int | None) -> Candidate | EnrolmentRefused:
@@ -98,7 +102,7 @@ class Enroller:
         self, candidate: Candidate, own: Sequence[Embedding], identity_id: str | None
     ) -> EnrolmentRefused | None:
         detector = self._bench.detector
-        match = nearer_to_another(candidate.embedding, own, identity_id, detector.index, detector.threshold)
+        match = nearer_to_another(candidate.embedding, own, identity_id, detector.index, detector.thresholds.review)
         if match is None:
             return None
         return EnrolmentRefused(
@@ -111,7 +115,10 @@ class Enroller:
         records, index = self._bench.records, self._bench.detector.index
         photos = [self._reference(person, candidate) for candidate in good]
         if identity_id is None:
-            identity_id = records.add_identity(person.name, person.kind, person.own_accounts, references=photos)
+            reach = DEFAULT_REACH if person.reach is None else person.reach
+            identity_id = records.add_identity(
+                person.name, person.kind, person.own_accounts, references=photos, reach=reach
+            )
         else:
             records.add_references(identity_id, photos)
         embeddings = [*index.embeddings(identity_id), *(candidate.embedding for candidate in good)]
@@ -130,6 +137,7 @@ class Enroller:
             face_box=candidate.face.box,
             quality=candidate.face.quality,
             embeddings={self._bench.detector.engine.pack: candidate.embedding},
+            fingerprint=candidate.fingerprint,
         )
 
 

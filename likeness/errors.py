@@ -15,7 +15,9 @@ from consumers.dead_letters import TooManyDeadLetters
 from consumers.delivery import WorkerFenced
 from consumers.kafka import BrokerAway
 from consumers.topics import TopicMissing, TopicUnfit
+from detector.calibration import CalibrationUnfit
 from detector.enrolment import EnrolmentRefused
+from detector.impostor_tail import TooFewPairs
 from detector.index import GalleryOfAnotherPack
 from detector.packs import PackError
 from detector.picture import PictureRejected
@@ -30,6 +32,7 @@ class BadInput(Exception):
 MENDABLE = (
     BadInput,
     BrokerAway,
+    CalibrationUnfit,
     EnrolmentRefused,
     GalleryOfAnotherPack,
     NoThreshold,
@@ -38,6 +41,7 @@ MENDABLE = (
     PictureRejected,
     RecordsError,
     SettingsError,
+    TooFewPairs,
     TopicMissing,
     TopicUnfit,
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from likeness.commands import config, evaluate, gallery, models, run_consumer, screen
+from likeness.commands import calibrate, config, evaluate, gallery, models, policy, run_consumer, screen
 from likeness.errors import one_sentence
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 app.command("run")(run_consumer.run)
 app.command("screen")(screen.screen)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate_pack)
+app.add_typer(policy.app, name="policy")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

@@ -8,8 +8,10 @@ from config import Settings
 from consumers.open_detector import open_detector
 from detector import Detector
 from records.database import open_database
+from records.decisions import DecisionRecords
 from records.gallery import GalleryRecords
 from records.keys import load_master_key
+from records.quarantine import BurstRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,17 @@ def open_records(settings: Settings) -> Iterator[GalleryRecords]:
     """The gallery's records, migrated. Raises RecordsError."""
     with closing(open_database(settings.database_url)) as database:
         database.migrate()
-        key = settings.keys.master_key.get_secret_value() if settings.keys.master_key else None
-        yield GalleryRecords(database, load_master_key(key, settings.master_key_file, create=True))
+        yield GalleryRecords(database, _master_key(settings))
+
+
+@contextmanager
+def open_decisions(settings: Settings) -> Iterator[tuple[GalleryRecords, DecisionRecords]]:
+    """The gallery's records and what moderators decide about them, migrated. Raises RecordsError."""
+    with closing(open_database(settings.database_url)) as database:
+        database.migrate()
+        key = _master_key(settings)
+        rule = BurstRule(**settings.quarantine.model_dump())
+        yield GalleryRecords(database, key), DecisionRecords(database, key, rule)
 
 
 @contextmanager
@@ -37,3 +48,8 @@ def open_workbench(settings: Settings) -> Iterator[Workbench]:
             detector.index.apply(identity)
         detector.index.require_searchable()
         yield Workbench(records, detector)
+
+
+def _master_key(settings: Settings) -> bytes:
+    key = settings.keys.master_key.get_secret_value() if settings.keys.master_key else None
+    return load_master_key(key, settings.master_key_file, create=True)

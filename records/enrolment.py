@@ -1,16 +1,28 @@
-"""Puts reference photos into the database: the facts in the clear, the photo and its embeddings sealed."""
+"""Puts identities and reference photos into the database: facts in the clear; photo, embeddings, fingerprint sealed."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from records.errors import DuplicateReference
+from detector.identity import Embedding, Fingerprint
+from detector.verdict import IdentityKind
+from records.errors import DuplicateReference, UnknownReference
+from records.fingerprints import fingerprint_bytes
 from records.gallery_changes import vector_bytes
 from records.keys import DataKey
-from records.references import ReferencePhoto
-from records.schema import EmbeddingRow, ReferencePhotoRow, ReferenceRow
+from records.platform_ids import checked_account_id
+from records.references import IdentityStatus, ReferencePhoto, checked_reach
+from records.schema import (
+    EmbeddingRow,
+    FingerprintRow,
+    IdentityKeyRow,
+    IdentityRow,
+    OwnAccountRow,
+    ReferencePhotoRow,
+    ReferenceRow,
+)
 
 
 def embedding_purpose(reference_id: str, pack: str) -> str:
@@ -18,9 +30,38 @@ def embedding_purpose(reference_id: str, pack: str) -> str:
     return f"embedding:{reference_id}:{pack}"
 
 
+def fingerprint_purpose(reference_id: str) -> str:
+    """What a fingerprint is sealed for."""
+    return f"fingerprint:{reference_id}"
+
+
 def photo_purpose(reference_id: str) -> str:
     """What a photo is sealed for."""
     return f"photo:{reference_id}"
+
+
+def insert_identity(
+    session: Session,
+    data_key: DataKey,
+    master_key: bytes,
+    name: str,
+    kind: IdentityKind,
+    status: IdentityStatus,
+    reach: int,
+    own_accounts: Sequence[str],
+    now: datetime,
+) -> None:
+    """The identity of the data key, with that key wrapped and its own accounts. Raises ValueError for a wrong reach,
+    UnfitId for a blank account."""
+    identity_id = data_key.identity_id
+    facts = {"id": identity_id, "name": name, "kind": kind, "status": status, "reach": checked_reach(reach)}
+    session.execute(insert(IdentityRow).values(**facts, sequence=0, created_at=now, updated_at=now))
+    wrapped = data_key.wrap(master_key)
+    session.execute(insert(IdentityKeyRow).values(identity_id=identity_id, wrapped=wrapped, created_at=now))
+    for account_id in sorted(set(own_accounts)):
+        session.execute(
+            insert(OwnAccountRow).values(identity_id=identity_id, account_id=checked_account_id(account_id))
+        )
 
 
 def insert_references(
@@ -62,7 +103,36 @@ def _insert(session: Session, data_key: DataKey, reference_id: str, photo: Refer
     sealed = data_key.seal(photo.photo_jpeg, photo_purpose(reference_id))
     session.execute(insert(ReferencePhotoRow).values(reference_id=reference_id, sealed=sealed))
     for pack, vector in photo.embeddings.items():
-        sealed = data_key.seal(vector_bytes(vector), embedding_purpose(reference_id, pack))
-        session.execute(
-            insert(EmbeddingRow).values(reference_id=reference_id, pack=pack, dimension=len(vector), sealed=sealed)
-        )
+        put_embedding(session, data_key, reference_id, pack, vector)
+    if photo.fingerprint is not None:
+        put_fingerprint(session, data_key, reference_id, photo.fingerprint)
+
+
+def put_embedding(session: Session, data_key: DataKey, reference_id: str, pack: str, vector: Embedding) -> None:
+    """Seals the reference's embedding of the pack, in place of the one that it may have."""
+    session.execute(delete(EmbeddingRow).where(EmbeddingRow.reference_id == reference_id, EmbeddingRow.pack == pack))
+    sealed = data_key.seal(vector_bytes(vector), embedding_purpose(reference_id, pack))
+    session.execute(
+        insert(EmbeddingRow).values(reference_id=reference_id, pack=pack, dimension=len(vector), sealed=sealed)
+    )
+
+
+def put_fingerprint(session: Session, data_key: DataKey, reference_id: str, fingerprint: Fingerprint) -> None:
+    """Seals the reference's fingerprint, in place of the one that it may have."""
+    session.execute(delete(FingerprintRow).where(FingerprintRow.reference_id == reference_id))
+    sealed = data_key.seal(fingerprint_bytes(fingerprint), fingerprint_purpose(reference_id))
+    session.execute(insert(FingerprintRow).values(reference_id=reference_id, sealed=sealed))
+
+
+def open_photo(session: Session, unwrap: Callable[[str, bytes], DataKey], reference_id: str) -> bytes:
+    """The JPEG copy of a reference; `unwrap` as in records/gallery_state.py. Raises UnknownReference."""
+    sealed_photo = (
+        select(ReferenceRow.identity_id, IdentityKeyRow.wrapped, ReferencePhotoRow.sealed)
+        .join(IdentityKeyRow, IdentityKeyRow.identity_id == ReferenceRow.identity_id)
+        .join(ReferencePhotoRow, ReferencePhotoRow.reference_id == ReferenceRow.id)
+        .where(ReferenceRow.id == reference_id)
+    )
+    row = session.execute(sealed_photo).one_or_none()
+    if row is None:
+        raise UnknownReference(f"There is no reference {reference_id}.")
+    return unwrap(row.identity_id, row.wrapped).open(row.sealed, photo_purpose(reference_id))

@@ -57,6 +57,24 @@ class UnknownReference(RecordsError):
     reason = "unknown_reference"
 
 
+class LastEmbedding(RecordsError):
+    """References have no embedding but the one that is to be dropped."""
+
+    reason = "last_embedding"
+
+
+class ReviewOfAnother(RecordsError):
+    """The review that a decision names is about another account."""
+
+    reason = "review_of_another"
+
+
+class UnfitId(RecordsError):
+    """The id of an account or of a review is blank, or has blanks at its ends."""
+
+    reason = "unfit_id"
+
+
 class DuplicateReference(RecordsError):
     """The identity already has a reference made from the same file."""
 

@@ -10,10 +10,12 @@ from typing import Any, overload
 
 import numpy as np
 
-from detector.identity import Embedding, Identity, Reference
+from detector.identity import DEFAULT_REACH, Embedding, Fingerprint, Identity, Reference
 from detector.verdict import IdentityKind
 from records.errors import ChangeUnreadable, SealBroken
+from records.fingerprints import fingerprint_bytes, fingerprint_from
 from records.keys import DataKey
+from records.references import checked_reach
 
 VECTOR = np.dtype("<f4")
 
@@ -23,7 +25,10 @@ def write_change(identity: Identity, data_key: DataKey) -> str:
     document = {
         "name": identity.name,
         "kind": identity.kind,
+        "reach": identity.reach,
+        "quarantined": identity.quarantined,
         "own_accounts": sorted(identity.own_accounts),
+        "negative_accounts": sorted(identity.negative_accounts),
         "references": [
             {
                 "reference_id": reference.id,
@@ -31,6 +36,7 @@ def write_change(identity: Identity, data_key: DataKey) -> str:
                     {"pack": pack, "dimension": len(vector), "vector": base64.b64encode(vector_bytes(vector)).decode()}
                     for pack, vector in sorted(reference.embeddings.items())
                 ],
+                "fingerprint": _fingerprint_text(reference.fingerprint),
             }
             for reference in identity.references
         ],
@@ -48,7 +54,8 @@ def read_change(identity_id: str, value: Mapping[str, Any] | None, data_key: Dat
 def read_change(identity_id: str, value: Mapping[str, Any] | None, data_key: DataKey | None) -> Identity | None:
     """The identity as of a change: `value` is the parsed message, None for a tombstone.
 
-    None for a tombstone and for an identity without a key, which has been erased. Raises ChangeUnreadable.
+    What changes of older releases do not say takes its default. None for a tombstone and for an identity without a
+    key, which has been erased. Raises ChangeUnreadable.
     """
     if value is None or data_key is None:
         return None
@@ -61,7 +68,7 @@ def read_change(identity_id: str, value: Mapping[str, Any] | None, data_key: Dat
         return _identity(identity_id, sequence, document)
     except SealBroken as error:
         raise ChangeUnreadable(f"The change of {identity_id} was not sealed for it, or was altered.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ChangeUnreadable(f"The change of {identity_id} is malformed: {error}.") from error
 
 
@@ -71,11 +78,22 @@ def vector_bytes(vector: Embedding) -> bytes:
 
 
 def vector_from(data: bytes, dimension: int) -> Embedding:
-    """The embedding of `vector_bytes`, read-only. Raises ValueError when the number of bytes does not fit."""
+    """The embedding of `vector_bytes`, read-only. Raises ValueError when the number of bytes does not fit, or
+    a number is not finite."""
     vector = np.frombuffer(data, VECTOR)
     if len(vector) != dimension:
         raise ValueError(f"an embedding has {len(vector)} numbers instead of {dimension}")
+    if not np.isfinite(vector).all():
+        raise ValueError("an embedding has a number that is not finite")
     return vector.astype(np.float32, copy=False)
+
+
+def _fingerprint_text(fingerprint: Fingerprint | None) -> str | None:
+    return None if fingerprint is None else base64.b64encode(fingerprint_bytes(fingerprint)).decode()
+
+
+def _fingerprint(text: str | None) -> Fingerprint | None:
+    return None if text is None else fingerprint_from(base64.b64decode(text, validate=True))
 
 
 def _purpose(sequence: int) -> str:
@@ -85,21 +103,47 @@ def _purpose(sequence: int) -> str:
 def _identity(identity_id: str, sequence: int, document: Mapping[str, Any]) -> Identity:
     return Identity(
         id=identity_id,
-        name=str(document["name"]),
+        name=_text(document["name"]),
         kind=_kind(document["kind"]),
         sequence=sequence,
-        own_accounts=frozenset(document["own_accounts"]),
+        own_accounts=_texts(document["own_accounts"]),
         references=tuple(
             Reference(
-                id=str(reference["reference_id"]),
+                id=_text(reference["reference_id"]),
                 embeddings={
-                    str(one["pack"]): vector_from(base64.b64decode(one["vector"], validate=True), one["dimension"])
-                    for one in reference["embeddings"]
+                    _text(one["pack"]): vector_from(base64.b64decode(one["vector"], validate=True), one["dimension"])
+                    for one in _list(reference["embeddings"])
                 },
+                fingerprint=_fingerprint(reference.get("fingerprint")),
             )
-            for reference in document["references"]
+            for reference in _list(document["references"])
         ),
+        negative_accounts=_texts(document.get("negative_accounts", [])),
+        reach=checked_reach(document.get("reach", DEFAULT_REACH)),
+        quarantined=_truth(document.get("quarantined", False)),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} stands where a text should")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"a {type(value).__name__} stands where a list should")
+    return value
+
+
+def _texts(value: object) -> frozenset[str]:
+    return frozenset(_text(one) for one in _list(value))
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"a {type(value).__name__} stands where true or false should")
+    return value
 
 
 def _kind(text: object) -> IdentityKind:

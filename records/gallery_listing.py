@@ -3,28 +3,21 @@
 from collections import defaultdict
 from typing import cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from detector.verdict import IdentityKind
 from records.errors import AmbiguousName
 from records.references import IdentityDetail, IdentityStatus, IdentitySummary, ReferenceDetail
-from records.schema import EmbeddingRow, IdentityRow, OwnAccountRow, ReferenceRow
+from records.schema import EmbeddingRow, FingerprintRow, IdentityRow, NegativePairRow, OwnAccountRow, ReferenceRow
 
 
 def summaries(session: Session, *which: ColumnElement[bool]) -> list[IdentitySummary]:
     """The identities that meet the conditions `which`, by name."""
     chosen = select(IdentityRow.id).where(*which)
-    references = (
-        select(ReferenceRow.identity_id, func.count())
-        .where(ReferenceRow.identity_id.in_(chosen))
-        .group_by(ReferenceRow.identity_id)
-    )
-    own_accounts = (
-        select(OwnAccountRow.identity_id, func.count())
-        .where(OwnAccountRow.identity_id.in_(chosen))
-        .group_by(OwnAccountRow.identity_id)
-    )
+    references = _counts(session, ReferenceRow, chosen)
+    own_accounts = _counts(session, OwnAccountRow, chosen)
+    negative_pairs = _counts(session, NegativePairRow, chosen)
     packs = (
         select(ReferenceRow.identity_id, EmbeddingRow.pack)
         .join(EmbeddingRow, EmbeddingRow.reference_id == ReferenceRow.id)
@@ -32,8 +25,6 @@ def summaries(session: Session, *which: ColumnElement[bool]) -> list[IdentitySum
         .distinct()
         .order_by(EmbeddingRow.pack)
     )
-    reference_counts = {row[0]: row[1] for row in session.execute(references)}
-    own_account_counts = {row[0]: row[1] for row in session.execute(own_accounts)}
     packs_of = defaultdict[str, list[str]](list)
     for identity_id, pack in session.execute(packs):
         packs_of[identity_id].append(pack)
@@ -43,9 +34,13 @@ def summaries(session: Session, *which: ColumnElement[bool]) -> list[IdentitySum
             name=row.name,
             kind=cast(IdentityKind, row.kind),
             status=cast(IdentityStatus, row.status),
-            references=reference_counts.get(row.id, 0),
-            own_accounts=own_account_counts.get(row.id, 0),
+            references=references.get(row.id, 0),
+            own_accounts=own_accounts.get(row.id, 0),
             packs=tuple(packs_of[row.id]),
+            negative_pairs=negative_pairs.get(row.id, 0),
+            reach=row.reach,
+            quarantined_at=row.quarantined_at,
+            quarantine_reason=row.quarantine_reason,
         )
         for row in session.scalars(select(IdentityRow).where(*which).order_by(IdentityRow.name, IdentityRow.id))
     ]
@@ -64,6 +59,7 @@ def detail(session: Session, identity_id: str) -> IdentityDetail | None:
     row = session.get(IdentityRow, identity_id)
     if row is None:
         return None
+    itself = select(IdentityRow.id).where(IdentityRow.id == identity_id)
     own_accounts = (
         select(OwnAccountRow.account_id)
         .where(OwnAccountRow.identity_id == identity_id)
@@ -79,7 +75,21 @@ def detail(session: Session, identity_id: str) -> IdentityDetail | None:
         updated_at=row.updated_at,
         own_accounts=tuple(session.scalars(own_accounts)),
         references=_reference_details(session, identity_id),
+        negative_pairs=_counts(session, NegativePairRow, itself).get(identity_id, 0),
+        reach=row.reach,
+        quarantined_at=row.quarantined_at,
+        quarantine_reason=row.quarantine_reason,
     )
+
+
+def _counts(
+    session: Session,
+    table: type[ReferenceRow] | type[OwnAccountRow] | type[NegativePairRow],
+    chosen: Select[str],
+) -> dict[str, int]:
+    """How many rows of the table each of the chosen identities has; those without one are missing."""
+    counts = select(table.identity_id, func.count()).where(table.identity_id.in_(chosen)).group_by(table.identity_id)
+    return {row[0]: row[1] for row in session.execute(counts)}
 
 
 def _reference_details(session: Session, identity_id: str) -> tuple[ReferenceDetail, ...]:
@@ -92,6 +102,13 @@ def _reference_details(session: Session, identity_id: str) -> tuple[ReferenceDet
     )
     for reference_id, pack in session.execute(packs):
         packs_of[reference_id].append(pack)
+    fingerprinted = set(
+        session.scalars(
+            select(FingerprintRow.reference_id)
+            .join(ReferenceRow, ReferenceRow.id == FingerprintRow.reference_id)
+            .where(ReferenceRow.identity_id == identity_id)
+        )
+    )
     rows = (
         select(ReferenceRow)
         .where(ReferenceRow.identity_id == identity_id)
@@ -108,6 +125,7 @@ def _reference_details(session: Session, identity_id: str) -> tuple[ReferenceDet
             quality=row.quality,
             packs=tuple(packs_of[row.id]),
             added_at=row.added_at,
+            fingerprinted=row.id in fingerprinted,
         )
         for row in session.scalars(rows)
     )

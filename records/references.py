@@ -7,19 +7,36 @@ from typing import Literal
 
 import numpy as np
 
-from detector.identity import Embedding
+from detector.identity import Embedding, Fingerprint
 from detector.verdict import Box, IdentityKind
+from records.fingerprints import fingerprint_bytes
 
 IdentityStatus = Literal["pending", "active", "suspended", "withdrawn", "expired"]
+
+
+def check_unit_vector(pack: str, vector: Embedding) -> None:
+    """Raises ValueError unless `vector` is a unit vector, float32, (D,)."""
+    length = float(np.linalg.norm(vector))
+    if vector.ndim != 1 or vector.dtype != np.float32 or not abs(length - 1) < 1e-3:
+        raise ValueError(
+            f"The embedding of {pack} is no unit vector: {vector.dtype} {vector.shape}, length {length:.3f}."
+        )
+
+
+def checked_reach(reach: int) -> int:
+    """The reach, 1 (known to few) to 5 (worldwide). Raises ValueError for any other."""
+    if type(reach) is not int or not 1 <= reach <= 5:
+        raise ValueError(f"The reach of an identity is a whole number from 1 to 5, not {reach!r}.")
+    return reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferencePhoto:
     """A photo to enrol. `photo_sha256`: hex digest of the original file; `photo_jpeg`: the copy kept for moderators;
     `width`, `height` and `face_box`: pixels of the upright original; `quality`: 0..1;
-    `embeddings`: by model pack, each a unit vector, float32, (D,).
+    `embeddings`: by model pack, each a unit vector, float32, (D,); `fingerprint`: to know the photo again.
 
-    Raises ValueError without an embedding, or for one that is no such vector.
+    Raises ValueError without an embedding, for one that is no such vector, and for a fingerprint that is none.
     """
 
     provenance: str
@@ -30,21 +47,21 @@ class ReferencePhoto:
     face_box: Box
     quality: float
     embeddings: Mapping[str, Embedding]
+    fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         if not self.embeddings:
             raise ValueError("A reference photo needs an embedding.")
         for pack, vector in self.embeddings.items():
-            length = float(np.linalg.norm(vector))
-            if vector.ndim != 1 or vector.dtype != np.float32 or not abs(length - 1) < 1e-3:
-                raise ValueError(
-                    f"The embedding of {pack} is no unit vector: {vector.dtype} {vector.shape}, length {length:.3f}."
-                )
+            check_unit_vector(pack, vector)
+        if self.fingerprint is not None:
+            fingerprint_bytes(self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
 class IdentitySummary:
-    """A line of the gallery's list. `references` and `own_accounts` are counts."""
+    """A line of the gallery's list. `references`, `own_accounts` and `negative_pairs` are counts; `reach`: 1..5;
+    `quarantined_at` and `quarantine_reason` are None out of quarantine."""
 
     id: str
     name: str
@@ -53,6 +70,10 @@ class IdentitySummary:
     references: int
     own_accounts: int
     packs: tuple[str, ...]
+    negative_pairs: int
+    reach: int
+    quarantined_at: datetime | None
+    quarantine_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +89,13 @@ class ReferenceDetail:
     quality: float
     packs: tuple[str, ...]
     added_at: datetime
+    fingerprinted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityDetail:
-    """All that is kept of an identity, but for photos and biometrics. `sequence`: that of its newest change."""
+    """All that is kept of an identity, but for photos, biometrics and decisions. `sequence`: that of its newest
+    change; the rest as in IdentitySummary."""
 
     id: str
     name: str
@@ -83,3 +106,7 @@ class IdentityDetail:
     updated_at: datetime
     own_accounts: tuple[str, ...]
     references: tuple[ReferenceDetail, ...]
+    negative_pairs: int
+    reach: int
+    quarantined_at: datetime | None
+    quarantine_reason: str | None

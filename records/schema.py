@@ -10,6 +10,8 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    Index,
+    Integer,
     LargeBinary,
     MetaData,
     Text,
@@ -57,12 +59,14 @@ def _of_reference() -> ForeignKey:
 
 
 class IdentityRow(Base):
-    """A protected person. `sequence` is that of the identity's newest change."""
+    """A protected person. `sequence` is that of the identity's newest change; `quarantined_at` and
+    `quarantine_reason` are NULL out of quarantine, `quarantine_lifted_at` tells when it last ended."""
 
     __tablename__ = "identities"
     __table_args__ = (
         CheckConstraint("kind IN ('celebrity', 'victim')", name="kind"),
         CheckConstraint("status IN ('pending', 'active', 'suspended', 'withdrawn', 'expired')", name="status"),
+        CheckConstraint("reach BETWEEN 1 AND 5", name="reach"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -72,6 +76,10 @@ class IdentityRow(Base):
     sequence: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    reach: Mapped[int] = mapped_column(server_default="3")
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str | None]
+    quarantine_lifted_at: Mapped[datetime | None]
 
 
 class IdentityKeyRow(Base):
@@ -124,13 +132,58 @@ class EmbeddingRow(Base):
     sealed: Mapped[bytes]
 
 
+class FingerprintRow(Base):
+    """A reference's fingerprint, see records/fingerprints.py, sealed. Photos enrolled by older releases lack it."""
+
+    __tablename__ = "fingerprints"
+
+    reference_id: Mapped[str] = mapped_column(_of_reference(), primary_key=True)
+    sealed: Mapped[bytes]
+
+
 class OwnAccountRow(Base):
-    """An account that the identity's owner really holds."""
+    """An account that the identity's owner really holds; `learned_at` is NULL when it was entered by hand."""
 
     __tablename__ = "own_accounts"
 
     identity_id: Mapped[str] = mapped_column(_of_identity(), primary_key=True)
     account_id: Mapped[str] = mapped_column(primary_key=True)
+    learned_at: Mapped[datetime | None]
+
+
+class NegativePairRow(Base):
+    """An account that a moderator found not to show the identity."""
+
+    __tablename__ = "negative_pairs"
+
+    identity_id: Mapped[str] = mapped_column(_of_identity(), primary_key=True)
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    learned_at: Mapped[datetime]
+
+
+class DecisionRow(Base):
+    """What a moderator decided; rows are only ever added, and of one review's the highest `id` stands. `ended_at` is
+    NULL but for a row that stands no more because the own account it speaks of was forgotten."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        CheckConstraint(
+            "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture')", name="decision"
+        ),
+        Index(None, "identity_id", "account_id"),
+        Index(None, "identity_id", "review_id"),
+        Index(None, "identity_id", "decided_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    identity_id: Mapped[str] = mapped_column(_of_identity())
+    account_id: Mapped[str]
+    review_id: Mapped[str | None]
+    decision: Mapped[str]
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime]
+    note: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
 
 
 class GalleryStateRow(Base):

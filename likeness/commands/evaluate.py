@@ -1,125 +1,83 @@
-"""likeness evaluate: how well a model pack tells people apart, on a folder of faces."""
+"""likeness evaluate: how well a model pack tells people apart, on a folder of faces, and whether all alike."""
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.table import Table
 
 from config import load_settings
-from consumers.open_detector import open_detector
-from detector import Detector, PictureRejected
-from detector.evaluation import OperatingPoint, Verification, open_set, verification
-from likeness.console import out, progress
+from consumers.open_detector import open_prober
+from detector.performance.cohorts import FMRS, MEASURES
+from detector.performance.evaluation import Verification, verification
+from likeness.console import out
+from likeness.destinations import check_destination
 from likeness.errors import BadInput
-from likeness.folders import identity_folders, read_picture
+from likeness.evaluation import Evaluation, evaluate_faces, notable, show, summary
+from likeness.face_sets import EmbeddedFaces, FaceSet, embed, read_face_set
+from likeness.policies import policy_for
 
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What `likeness evaluate` reports. Counts are of identities and photos; failures gave no face."""
-
-    pack: str
-    references: int
-    probes: int
-    strangers: int
-    failures: int
-    open_set: tuple[OperatingPoint, ...]
-    verification: Verification | None
+SEED = 19795
+"""Of the resampling: the same faces give the same intervals."""
 
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder per identity, photos in it.")],
     pairs: Annotated[Path | None, typer.Option(help="LFW's pairs file: also verification accuracy.")] = None,
+    cohorts: Annotated[
+        Path | None, typer.Option(help="CSV file, identity and cohort; or have a folder per cohort in DIR.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report with ROC and DET plots.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure the model pack: TPIR at FPIR 10, 1 and 0.3 % with one reference each; photos stay where they are.
+    """Measure the model pack: FMR, FNMR, FPIR and TPIR with 95 % intervals, by cohort; photos stay where they are.
 
-    Identities with one photo are the strangers; without any, every second identity is.
+    Identities with one photo are the strangers; without any, every second identity is. All others have one reference.
     """
-    photos = _photos(folder)
-    compared = _read_pairs(pairs, photos) if pairs else None
+    faces = read_face_set(folder, cohorts)
+    if len(faces.names) < 4 or np.sum(np.bincount(faces.people) > 1) < 2:
+        raise BadInput(f"{folder} needs a folder per identity: at least four, two of them with two photos or more.")
+    compared = _read_pairs(pairs, faces) if pairs else None
+    if report is not None:
+        _check_report(report)
     settings = load_settings()
-    detector = open_detector(settings, threshold=0.5)
+    detector = open_prober(settings)
     try:
-        embeddings = _embed(
-            detector, [photo for group in photos.values() for photo in group], settings.pictures.max_bytes
-        )
-        result = _evaluate(detector.engine.pack, photos, embeddings, compared)
+        policy = policy_for(settings, detector.engine.pack)
+        found = embed(detector, faces, settings.pictures.max_bytes)
+        verified = _verify(compared, found) if compared else None
+        random = np.random.default_rng(SEED)
+        result, curves = evaluate_faces(detector.engine.pack, faces, found, policy, verified, random)
     finally:
         detector.close()
+    if report is not None:
+        from likeness.report import report as page
+
+        report.write_text(page(result, curves), encoding="utf-8", errors="replace")
     if as_json:
         print(json.dumps(asdict(result)))
     else:
         _print(result)
 
 
-def _photos(folder: Path) -> dict[str, list[Path]]:
-    groups = dict(identity_folders(folder))
-    if len(groups) < 4 or sum(len(files) > 1 for files in groups.values()) < 2:
-        raise BadInput(f"{folder} needs a folder per identity: at least four, two of them with two photos or more.")
-    return groups
+def _check_report(report: Path) -> None:
+    """Before the long work, not after it."""
+    from likeness.plots import need_matplotlib
+
+    need_matplotlib()
+    check_destination(report)
 
 
-def _embed(detector: Detector, photos: list[Path], max_bytes: int) -> dict[Path, NDArray[np.float32]]:
-    """The embedding of the largest face of each photo that has one."""
-
-    def probe(photo: Path) -> NDArray[np.float32] | None:
-        try:
-            probes = detector.probe(read_picture(photo, max_bytes))
-        except PictureRejected:
-            return None
-        return np.asarray(probes.embeddings[0]) if probes.faces else None
-
-    embeddings = {}
-    with progress() as bar:
-        found = detector.map(probe, photos)
-        for photo, embedding in zip(photos, bar.track(found, len(photos), description="Embedding"), strict=True):
-            if embedding is not None:
-                embeddings[photo] = embedding
-    return embeddings
-
-
-def _evaluate(
-    pack: str, photos: dict[str, list[Path]], embeddings: dict[Path, NDArray[np.float32]], pairs: Any
-) -> Evaluation:
-    usable = {name: [embeddings[photo] for photo in group if photo in embeddings] for name, group in photos.items()}
-    several = [group for group in usable.values() if len(group) > 1]
-    strangers = [group[0] for group in usable.values() if len(group) == 1]
-    if not strangers:
-        strangers = [embedding for group in several[1::2] for embedding in group]
-        several = several[::2]
-    if not several or not strangers:
-        raise BadInput("Too few photos show a face: two identities with two such photos are the least.")
-    probes = [(number, embedding) for number, group in enumerate(several) for embedding in group[1:]]
-    points = open_set(
-        np.array([group[0] for group in several]),
-        np.array([embedding for _, embedding in probes]),
-        np.array([number for number, _ in probes], np.intp),
-        np.array(strangers),
-    )
-    return Evaluation(
-        pack=pack,
-        references=len(several),
-        probes=len(probes),
-        strangers=len(strangers),
-        failures=sum(len(group) for group in photos.values()) - len(embeddings),
-        open_set=tuple(points),
-        verification=_verify(pairs, embeddings) if pairs else None,
-    )
-
-
-def _read_pairs(pairs: Path, photos: dict[str, list[Path]]) -> list[tuple[int, Path, Path, bool]]:
+def _read_pairs(pairs: Path, faces: FaceSet) -> list[tuple[int, int, int, bool]]:
     """Fold, two photos, same person or not, of LFW's pairs file: `name n m` or `name n other m`, numbers from 1."""
-    by_place = {(name, photo.stem): photo for name, group in photos.items() for photo in group}
+    by_place = {(photo.parent.name, photo.stem): place for place, photo in enumerate(faces.photos)}
 
-    def photo(name: str, number: str) -> Path:
+    def photo(name: str, number: str) -> int:
         found = by_place.get((name, f"{name}_{number:0>4}"))
         if found is None:
             raise BadInput(f"{pairs} names photo {number} of {name}, which is not in the folder.")
@@ -144,10 +102,11 @@ def _read_pairs(pairs: Path, photos: dict[str, list[Path]]) -> list[tuple[int, P
     return read
 
 
-def _verify(pairs: list[tuple[int, Path, Path, bool]], embeddings: dict[Path, NDArray[np.float32]]) -> Verification:
+def _verify(pairs: list[tuple[int, int, int, bool]], found: EmbeddedFaces) -> Verification:
     """Pairs with a photo that gave no face count as not the same person, as a verifier would answer."""
+    rows = {int(photo): row for row, photo in enumerate(found.photos)}
     similarities = [
-        float(embeddings[one] @ embeddings[other]) if one in embeddings and other in embeddings else -1.0
+        float(found.embeddings[rows[one]] @ found.embeddings[rows[other]]) if one in rows and other in rows else -1.0
         for _, one, other, _ in pairs
     ]
     return verification(
@@ -158,20 +117,32 @@ def _verify(pairs: list[tuple[int, Path, Path, bool]], embeddings: dict[Path, ND
 
 
 def _print(result: Evaluation) -> None:
-    out.print(
-        f"{result.pack}: {result.references} identities with one reference, {result.probes} probes of them, "
-        f"{result.strangers} stranger photos; no face in {result.failures} photos."
-    )
-    table = Table("FPIR asked", "FPIR seen", "threshold", "TPIR", title="Open-set identification")
+    out.print(summary(result))
+    table = Table("FPIR asked", "FPIR seen", "threshold", "TPIR", "95 % interval", title="Open-set identification")
     for point in result.open_set:
         if not point.resolved:
             needed = math.ceil(1 / point.asked_fpir)
-            table.add_row(f"{point.asked_fpir:.1%}", "-", "-", f"needs {needed} stranger photos")
+            table.add_row(f"{point.asked_fpir:.1%}", "-", "-", f"needs {needed} stranger photos", "unresolved")
             continue
-        row = (f"{point.asked_fpir:.1%}", f"{point.fpir:.2%}", f"{point.threshold:.3f}", f"{point.tpir:.1%}")
+        interval = f"{point.tpir_low:.1%} to {point.tpir_high:.1%}"
+        row = (f"{point.asked_fpir:.1%}", f"{point.fpir:.2%}", f"{point.threshold:.3f}", f"{point.tpir:.1%}", interval)
         table.add_row(*row)
+    out.print(table)
+    for place, threshold in enumerate(result.thresholds):
+        title = f"At cosine {threshold.cosine:.3f}: {threshold.name}"
+        table = Table("group", "people", "faces", *(name.upper() for name in MEASURES), title=title)
+        for group in result.groups:
+            rates = (show(name, getattr(group.at[place], name)) for name in MEASURES)
+            table.add_row(group.cohort or "all people", str(group.people), str(group.faces), *rates)
+        out.print(table)
+    table = Table("group", *(f"at FMR {fmr:g}" for fmr in FMRS), title="FNMR")
+    for group in result.groups:
+        rates = (show("fnmr", at.fnmr) if at.fnmr else "unresolved" for at in group.fnmr_at)
+        table.add_row(group.cohort or "all people", *rates)
     out.print(table)
     if found := result.verification:
         out.print(
             f"Verification: {found.accuracy:.2%} ± {found.deviation:.2%} over {found.folds} folds, {found.pairs} pairs."
         )
+    for sentence in notable(result):
+        out.print(sentence)

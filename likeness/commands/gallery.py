@@ -2,6 +2,7 @@
 
 import sys
 from collections import defaultdict
+from contextlib import closing
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,27 @@ import typer
 from rich.table import Table
 
 from config import load_settings
+from consumers.open_detector import open_prober
+from detector.identity import DEFAULT_REACH
 from likeness.console import err, out, progress
 from likeness.enrolling import Enroller, Person, report
 from likeness.errors import BadInput
 from likeness.folders import identity_folders
-from likeness.workbench import open_records, open_workbench
+from likeness.reembedding import reembed
+from likeness.texts import decoded, filled
+from likeness.workbench import open_decisions, open_records, open_workbench
 from records.errors import AmbiguousName
 from records.gallery import GalleryRecords
 from records.references import IdentitySummary
 
-app = typer.Typer(help="The gallery: add, import, list, show, remove identities and references.", no_args_is_help=True)
+app = typer.Typer(help="The gallery: identities, references, what moderators decided.", no_args_is_help=True)
+
+
+class DecisionKind(StrEnum):
+    confirmed = "confirmed"
+    not_this_person = "not_this_person"
+    genuine_owner = "genuine_owner"
+    bad_picture = "bad_picture"
 
 
 class Kind(StrEnum):
@@ -33,6 +45,15 @@ ProvenanceOption = Annotated[
     str, typer.Option(help="Where the photos come from and by what right: source, licence or consent.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Accept photos that lie nearer to another identity.")]
+ReachOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=5,
+        help="How widely the face is known, 1 (to few) to 5 (worldwide). "
+        f"{DEFAULT_REACH} for a new identity; a known one keeps its own.",
+    ),
+]
 WhoArgument = Annotated[str, typer.Argument(help="The identity's id or exact name.")]
 
 
@@ -46,17 +67,18 @@ def add(
         list[str] | None, typer.Option(help="An account that this person really holds; may be given again.")
     ] = None,
     face: Annotated[int | None, typer.Option(help="Which face of the photo, 1 = the largest.")] = None,
+    reach: ReachOption = None,
     force: ForceOption = False,
 ) -> None:
     """Add an identity, or references to it: all photos or, if one is refused, none."""
     _demand(provenance)
-    for text in (name, *(own_account or ())):
-        _not_blank(text)
+    name = filled(name, "A name")
+    accounts = tuple(filled(account, "An account") for account in own_account or ())
     for photo in photos:
         if not photo.is_file():
             raise BadInput(f"There is no photo {photo}.")
     settings = load_settings()
-    person = Person(name, kind.value, provenance, tuple(own_account or ()))
+    person = Person(name, kind.value, provenance, accounts, reach)
     with open_workbench(settings) as bench:
         result = Enroller(bench, settings).enrol(person, photos, face=face, force=force, all_or_none=True)
     report(result, _say)
@@ -72,6 +94,7 @@ def import_folder(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder per identity, named for it; photos in it.")],
     kind: KindOption,
     provenance: ProvenanceOption,
+    reach: ReachOption = None,
     force: ForceOption = False,
 ) -> None:
     """Import a folder of identities. Good photos are added, refused ones named; exit code 2 if there were any."""
@@ -84,7 +107,8 @@ def import_folder(
         say = partial(err.print, soft_wrap=True)
         for name, photos in bar.track(groups.items(), description="Importing"):
             try:
-                result = enroller.enrol(Person(name, kind.value, provenance), photos, force=force, all_or_none=False)
+                person = Person(filled(name, "A folder's name"), kind.value, provenance, reach=reach)
+                result = enroller.enrol(person, photos, force=force, all_or_none=False)
             except (AmbiguousName, BadInput) as wrong:
                 say(f"refused {name}: {wrong}")
                 refused += len(photos)
@@ -102,10 +126,21 @@ def import_folder(
 def list_identities() -> None:
     """All identities."""
     with open_records(load_settings()) as records:
-        table = Table("id", "name", "kind", "status", "references", "own accounts", "model packs")
+        table = Table(
+            "id", "name", "kind", "status", "references", "own accounts", "not theirs", "reach", "model packs"
+        )
         for one in records.list_identities():
-            packs = ", ".join(one.packs)
-            table.add_row(one.id, one.name, one.kind, one.status, str(one.references), str(one.own_accounts), packs)
+            table.add_row(
+                one.id,
+                one.name,
+                one.kind,
+                "quarantined" if one.quarantined_at else one.status,
+                str(one.references),
+                str(one.own_accounts),
+                str(one.negative_pairs),
+                str(one.reach),
+                ", ".join(one.packs),
+            )
     out.print(table)
 
 
@@ -117,7 +152,10 @@ def show(who: WhoArgument) -> None:
     out.print(
         f"{one.id}  {one.name}  ({one.kind}, {one.status}), change {one.sequence} of {one.updated_at:%Y-%m-%d %H:%M}"
     )
-    out.print(f"own accounts: {', '.join(one.own_accounts) or 'none'}")
+    out.print(f"reach {one.reach}; own accounts: {', '.join(one.own_accounts) or 'none'}")
+    out.print(f"accounts known to be somebody else's: {one.negative_pairs}")
+    if one.quarantined_at:
+        out.print(f"quarantined since {one.quarantined_at:%Y-%m-%d %H:%M}: {one.quarantine_reason}")
     table = Table("reference", "added", "picture", "face", "quality", "model packs", "provenance")
     for reference in one.references:
         table.add_row(
@@ -157,7 +195,7 @@ def own_account(
     forget: Annotated[bool, typer.Option("--forget", help="It is not theirs any more.")] = False,
 ) -> None:
     """Note an account that the identity really holds: it is never flagged for that identity."""
-    _not_blank(account)
+    account = filled(account, "An account")
     with open_records(load_settings()) as records:
         identity = _find(records, who)
         change = records.remove_own_account if forget else records.add_own_account
@@ -169,6 +207,84 @@ def own_account(
 
 
 @app.command()
+def decide(
+    who: WhoArgument,
+    account: Annotated[str, typer.Argument(help="The account's id on the platform.")],
+    decision: Annotated[DecisionKind, typer.Argument(help="What a moderator found.")],
+    by: Annotated[str, typer.Option(help="Who decided.")],
+    review: Annotated[
+        str | None, typer.Option(help="The review_id that was decided; deciding it anew replaces.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Why.")] = None,
+) -> None:
+    """Note a moderator's decision, and learn from it: the pair is not flagged again, or the account is their own."""
+    account, by = filled(account, "An account"), filled(by, "--by")
+    review = None if review is None else filled(review, "--review")
+    note = None if note is None else decoded(note, "--note")
+    settings = load_settings()
+    with open_decisions(settings) as (records, decisions):
+        identity = _find(records, who)
+        follows = decisions.record(identity.id, account, decision.value, by, review, note)
+    print(f"{identity.name}, {account}: {decision.value.replace('_', ' ')}.")
+    if follows.negative_pair:
+        print("The account is somebody else's: it is not flagged for this identity again.")
+    if follows.own_account:
+        print("The account is an own account: it is never flagged for this identity.")
+    if follows.quarantined:
+        print("The identity is in quarantine: its new reviews are held until `likeness gallery release`.")
+
+
+@app.command()
+def release(who: WhoArgument) -> None:
+    """End an identity's quarantine: its reviews go to the queue again."""
+    with open_decisions(load_settings()) as (records, decisions):
+        identity = _find(records, who)
+        lifted = decisions.lift_quarantine(identity.id)
+    print(f"{identity.name}: {'released' if lifted else 'was not in quarantine'}.")
+
+
+@app.command()
+def reach(who: WhoArgument, reach: Annotated[int, typer.Argument(min=1, max=5)]) -> None:
+    """Say how widely the identity's face is known, 1 (to few) to 5 (worldwide): it raises the priority of its cases."""
+    with open_records(load_settings()) as records:
+        identity = _find(records, who)
+        records.set_reach(identity.id, reach)
+    print(f"{identity.name}: reach {reach}.")
+
+
+@app.command("reembed")
+def reembed_gallery(
+    pack: Annotated[str, typer.Option(help="The model pack to embed with; empty = the one in models.pack.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Embed every reference, also those that have the pack's embedding.")
+    ] = False,
+    drop: Annotated[str, typer.Option(help="Then erase the embeddings of this pack (name@version).")] = "",
+) -> None:
+    """Embed the references with another model pack, from the photos kept. Exit code 2 if the pack missed a face."""
+    settings = load_settings(**({"models": {"pack": pack}} if pack else {}))
+    embedded, refused = 0, []
+    with open_records(settings) as records:
+        identities = records.list_identities()
+        if drop and not any(drop in one.packs for one in identities):
+            raise BadInput(f"No reference has an embedding of {drop}; --drop takes name@version.")
+        with closing(open_prober(settings)) as detector, progress() as bar:
+            work = reembed(records, detector, everything=everything)
+            total = sum(one.references for one in identities)
+            for one in bar.track(work, total=total, description="Embedding"):
+                if one.refused is None:
+                    embedded += 1
+                else:
+                    refused.append(one)
+        for one in refused:
+            _say(f"left as it was: {one.reference_id} of {one.identity_name}: {one.refused}.")
+        print(f"References embedded with {detector.engine.pack}: {embedded}, left as they were: {len(refused)}.")
+        if drop and not refused:
+            print(f"Embeddings of {drop} erased: {records.remove_embeddings(drop)}.")
+    if refused:
+        raise typer.Exit(2)
+
+
+@app.command()
 def publish() -> None:
     """Publish every identity anew, after the topic gallery-changes was lost or an older database restored."""
     with open_records(load_settings()) as records:
@@ -177,20 +293,15 @@ def publish() -> None:
 
 
 def _find(records: GalleryRecords, who: str) -> IdentitySummary:
-    found = records.find_identity(who)
+    found = records.find_identity(decoded(who, "The identity's name"))
     if found is None:
         raise BadInput(f"There is no identity {who!r} in the gallery.")
     return found
 
 
 def _demand(provenance: str) -> None:
-    if not provenance.strip():
+    if not decoded(provenance, "--provenance").strip():
         raise BadInput("--provenance must say where the photos come from and by what right they are used.")
-
-
-def _not_blank(text: str) -> None:
-    if not text.strip():
-        raise BadInput("A name or an account cannot be blank.")
 
 
 def _groups(folder: Path) -> dict[str, list[Path]]:

@@ -26,7 +26,7 @@ def _state(pack: ModelPack, folder: Path) -> str:
 
 @app.command("list")
 def list_packs() -> None:
-    """The packs that models.toml declares, with licence, dimension, operating point, files and hashes."""
+    """The packs that models.toml declares, with licence, dimension, calibration, files and hashes."""
     settings = load_settings()
     for pack in read_packs(packaged("models.toml")).values():
         table = Table("file", "role", "SHA-256", title=f"{pack.id}: {pack.about}", title_justify="left")
@@ -36,8 +36,8 @@ def list_packs() -> None:
         out.print(f"  licence         {pack.licence}")
         out.print(f"  commercial use  {'allowed' if pack.commercial_use else 'NOT ALLOWED'}")
         out.print(f"  dimension       {pack.dimension}")
-        point = "none: set policy.threshold" if pack.threshold is None else f"cosine {pack.threshold} ({pack.measured})"
-        out.print(f"  operating point {point}")
+        data = pack.calibration.data if pack.calibration else "none: make one by `likeness calibrate`"
+        out.print(f"  calibration     {data}")
         out.print(f"  state           {_state(pack, settings.home / 'models' / pack.name)}\n")
 
 

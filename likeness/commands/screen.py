@@ -24,6 +24,8 @@ def screen(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.", metavar="PICTURE")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture and line.")] = False,
     account: Annotated[str | None, typer.Option(help="The account that the pictures are for.")] = None,
+    handle: Annotated[str | None, typer.Option(help="The account's handle.")] = None,
+    display_name: Annotated[str | None, typer.Option(help="The name that the account shows.")] = None,
 ) -> None:
     """Screen picture files against the gallery. Exit code 2 if any could not be screened."""
     settings = load_settings()
@@ -31,10 +33,12 @@ def screen(
     limit = settings.pictures.max_bytes
     unscreenable = 0
     with open_workbench(settings) as bench:
-        table = Table("picture", "verdict", "finding", "identity", "similarity", "threshold", "faces", "ms")
+        table = Table("picture", "verdict", "findings", "identity", "similarity", "threshold", "faces", "ms")
         remaining = iter(paths)
         while batch := list(islice(remaining, BATCH)):
-            verdicts = bench.detector.screen_batch([Upload(read_picture(path, limit), account) for path in batch])
+            verdicts = bench.detector.screen_batch(
+                [Upload(read_picture(path, limit), account, display_name, handle) for path in batch]
+            )
             for path, verdict in zip(batch, verdicts, strict=True):
                 unscreenable += verdict.outcome == "unscreenable"
                 if as_json:
@@ -61,6 +65,7 @@ def line(picture: str, verdict: Verdict) -> dict[str, Any]:
         "height": verdict.height,
         "model_pack": verdict.pack,
         "threshold": verdict.threshold,
+        "sure_threshold": verdict.sure,
         "gallery_version": verdict.gallery_version,
         "milliseconds": {stage: round(value, 3) for stage, value in verdict.milliseconds.items()},
     }
@@ -91,9 +96,11 @@ def _row(path: Path, verdict: Verdict) -> list[str]:
     return [
         path.name,
         verdict.outcome,
-        found.kind if found else verdict.reason or ("own account" if verdict.silenced else ""),
-        found.identity_name if found else ", ".join(one.finding.identity_name for one in verdict.silenced),
-        f"{found.similarity:.3f}" if found else "",
+        ", ".join(dict.fromkeys(one.kind for one in verdict.findings))
+        or verdict.reason
+        or ", ".join(dict.fromkeys(one.by.replace("_", " ") for one in verdict.silenced)),
+        found.identity_name or "" if found else ", ".join(one.finding.identity_name or "" for one in verdict.silenced),
+        f"{found.similarity:.3f}" if found and found.similarity is not None else "",
         f"{verdict.threshold:.3f}",
         str(len(verdict.faces)),
         f"{sum(verdict.milliseconds.values()):.1f}",

@@ -114,6 +114,11 @@ WELL = {
     f"likeness_gallery_version{ONE}": "7+1x60",
     f"likeness_gallery_version{TWO}": "7+1x60",
     f"likeness_ready{TWO}": "1x60",
+    'likeness_findings_total{kind="same_person"}': "0+1x60",
+    'likeness_findings_total{kind="same_picture"}': "0+100x60",
+    f"likeness_expected_false_alarm_rate{ONE}": "0.001x60",
+    f"likeness_reviews_held_total{ONE}": "0x60",
+    f"likeness_threshold_extrapolated{ONE}": "0x60",
 }
 TROUBLES = {
     "LikenessAbsent": {f"up{ONE}": "0x60"},
@@ -135,14 +140,17 @@ TROUBLES = {
     "LikenessReferencesUnusable": {f"likeness_gallery_references_unusable{ONE}": "3x60"},
     "LikenessGalleryEmpty": {f"likeness_gallery_references{ONE}": "0x60"},
     "LikenessGalleryBehind": {f"likeness_gallery_version{TWO}": "7x60"},
+    "LikenessFindingsAboveBudget": {'likeness_findings_total{kind="look_alike_risk"}': "0+6x60"},
+    "LikenessReviewsHeld": {f"likeness_reviews_held_total{ONE}": "0x30 1x29"},
+    "LikenessThresholdExtrapolated": {f"likeness_threshold_extrapolated{ONE}": "1x60"},
 }
 ACCOMPANIED_BY = {"LikenessUploadsTooOld": {"LikenessLatencyHigh"}}
 
 
-def fires(series, expected, minute):
+def fires(series, expected, minute, step):
     firing, names = 'ALERTS{alertstate="firing",alertname', "|".join(sorted(expected)) or "none"
     return {
-        "interval": "1m",
+        "interval": f"{step}m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "promql_expr_test": [
             {
@@ -159,12 +167,12 @@ def fires(series, expected, minute):
     }
 
 
-def assert_fires(folder, series, expected, minute=50):
+def assert_fires(folder, series, expected, minute=50, step=1):
     promtool = tool(*PROMTOOL)
     document = {
         "rule_files": [str(PROMETHEUS / "alerts.yml")],
-        "evaluation_interval": "1m",
-        "tests": [fires(series, expected, minute)],
+        "evaluation_interval": f"{step}m",
+        "tests": [fires(series, expected, minute, step)],
     }
     (folder / "test.yml").write_text(yaml.safe_dump(document))
     assert_accepts(promtool, "test", "rules", str(folder / "test.yml"))
@@ -182,3 +190,13 @@ def test_an_alert_fires_in_its_trouble_and_no_other_does(alert, tmp_path):
 def test_a_consumer_that_still_loads_the_gallery_is_not_behind(tmp_path):
     series = WELL | {f"likeness_gallery_version{TWO}": "0x60", f"likeness_ready{TWO}": "0x60"}
     assert_fires(tmp_path, series, {"LikenessNotReady"})
+
+
+def test_findings_without_a_calibration_are_not_compared_with_a_budget(tmp_path):
+    series = WELL | {f"likeness_expected_false_alarm_rate{ONE}": "0x60"}
+    assert_fires(tmp_path, series | TROUBLES["LikenessFindingsAboveBudget"], set())
+
+
+def test_a_threshold_that_has_been_extrapolated_for_a_week_is_no_news(tmp_path):
+    series = {f"up{ONE}": "1x2600", f"likeness_threshold_extrapolated{ONE}": "1x2600"}
+    assert_fires(tmp_path, series, set(), minute=10_200, step=4)

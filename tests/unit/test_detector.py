@@ -5,15 +5,19 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from detector import PictureRejected, Upload
-from tests.support.detectors import PICTURES, enrol, make_detector
+from detector.identity import Identity, Reference
+from tests.support.detectors import PICTURES, enrol, make_detector, reference
 from tests.support.portraits import close_up, fit, jpeg, read_rgb
 
 PEOPLE = ["person_a_1.jpg", "person_b_1.jpg", "impostor_1.jpg", "impostor_2.jpg"]
-STAGES = {"decode", "detect", "align", "embed", "match"}
+STAGES = {"decode", "hash", "detect", "align", "embed", "quality", "match", "judge"}
+SAME = 0.473
+"""Cosine that a stranger reaches once in 150,000 comparisons."""
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_another_photo_of_a_gallery_person_years_later_goes_to_review(guarded, p
     (finding,) = verdict.findings
     assert verdict.outcome == "review"
     assert (finding.identity_id, finding.reference_id, finding.kind) == (identity, f"{identity}-1", "same_person")
-    assert finding.similarity >= finding.threshold == guarded.engine.threshold
+    assert finding.similarity >= finding.threshold == guarded.thresholds.review
     assert (verdict.pack, verdict.gallery_version) == (guarded.engine.pack, 2)
 
 
@@ -68,13 +72,90 @@ def test_different_people_stay_below_the_threshold_and_the_same_person_above(det
             same = one[:8] == other[:8] and one.startswith("person")
             if one != other:
                 similarity = float(embeddings[one] @ embeddings[other])
-                assert (similarity >= detector.threshold) == same, (one, other, similarity)
+                assert (similarity >= SAME) == same, (one, other, similarity)
 
 
 def test_a_mirrored_or_recompressed_copy_of_the_reference_goes_to_review(guarded, portraits):
     pixels = read_rgb(portraits["person_b_1.jpg"])
-    for copy in (jpeg(pixels[:, ::-1]), jpeg(fit(pixels, 240), quality=35)):
-        assert [finding.identity_id for finding in guarded.screen(copy).findings] == ["ardern"]
+    copies = {"mirrored": jpeg(pixels[:, ::-1]), "as_it_is": jpeg(fit(pixels, 240), quality=35)}
+    for transform, copy in copies.items():
+        (finding,) = guarded.screen(copy).findings
+        assert (finding.identity_id, finding.kind, finding.same_photo.transform) == (
+            "ardern",
+            "same_picture",
+            transform,
+        )
+
+
+def test_a_reference_turned_on_its_side_is_the_same_picture_though_no_face_is_compared(guarded, portraits):
+    turned = np.rot90(read_rgb(portraits["person_b_1.jpg"]), -1)
+    (finding,) = guarded.screen(jpeg(np.ascontiguousarray(turned))).findings
+    assert (finding.kind, finding.identity_id, finding.same_photo.transform) == (
+        "same_picture",
+        "ardern",
+        "rotated_90",
+    )
+
+
+def test_part_of_a_reference_photo_is_a_cropped_picture_that_says_how_much_is_left(guarded, portraits):
+    pixels = read_rgb(portraits["person_b_1.jpg"])
+    height, width = pixels.shape[:2]
+    box = guarded.probe(jpeg(pixels)).faces[0].box
+    top, left = int(max(0, box[1] - 0.3 * box[3])), int(max(0, box[0] - 0.3 * box[2]))
+    bottom, right = int(box[1] + 1.4 * box[3]), int(box[0] + 1.3 * box[2])
+    part = pixels[top:bottom, left:right]
+    (finding,) = guarded.screen(jpeg(part)).findings
+    assert (finding.kind, finding.same_photo.by) == ("cropped_picture", "face")
+    assert finding.same_photo.visible == pytest.approx(part.shape[0] * part.shape[1] / (height * width), abs=0.15)
+
+
+def test_the_nearest_reference_is_known_as_the_photo_it_is_however_many_there_are(detector, portraits):
+    others = [reference(detector, f"other-{number}", portraits["person_b_2.jpg"].read_bytes()) for number in range(20)]
+    mine = reference(detector, "mine", portraits["person_b_1.jpg"].read_bytes())
+    identity = Identity("ardern", "Ardern", "victim", 1, frozenset(), (*others, mine))
+    detector.index.apply(identity)
+    pixels = read_rgb(portraits["person_b_1.jpg"])
+    padded = np.pad(pixels, ((250, 250), (250, 250), (0, 0)), constant_values=255)
+    (finding,) = detector.screen(jpeg(padded)).findings
+    assert (finding.kind, finding.reference_id) == ("same_picture", "mine")
+
+
+def test_evidence_that_cannot_be_judged_makes_one_picture_unscreenable_and_no_other(detector, photo):
+    enrol(detector, "macron", [photo("person_a_1.jpg")])
+    broken = replace(detector.index._identities["macron"].references[0].fingerprint, width=0, height=0)
+    one = replace(detector.index._identities["macron"].references[0], fingerprint=broken)
+    detector.index.apply(Identity("macron", "Macron", "celebrity", 9, frozenset(), (one,)))
+    copy = jpeg(np.pad(read_rgb_of(photo("person_a_1.jpg")), ((90, 90), (90, 90), (0, 0)), constant_values=255))
+    hit, other = detector.screen_batch([Upload(copy), Upload(photo("impostor_1.jpg"))])
+    assert (hit.outcome, hit.reason) == ("unscreenable", "screening_failed")
+    assert other.outcome == "clear"
+
+
+def read_rgb_of(data):
+    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def test_a_profile_that_claims_the_name_is_found_with_the_face_that_agrees(guarded, photo):
+    verdict = guarded.screen(photo("person_a_2.jpg"), "acct-1", handle="real_macron.official", display_name="Macron")
+    assert {finding.kind for finding in verdict.findings} == {"same_person", "name_claim"}
+    assert guarded.screen(photo("impostor_1.jpg"), "acct-1", display_name="Macron").outcome == "clear"
+
+
+def test_the_threshold_follows_the_gallerys_size(guarded, photo):
+    small = guarded.screen(photo("impostor_1.jpg"))
+    random_faces(guarded, 3000)
+    large = guarded.screen(photo("impostor_1.jpg"))
+    assert large.threshold > small.threshold + 0.05
+    assert large.sure > large.threshold
+
+
+def random_faces(detector, count):
+    """Give the gallery as many identities that nobody is like."""
+    vectors = np.random.default_rng(0).normal(size=(count, detector.engine.dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for number, vector in enumerate(vectors):
+        reference = Reference(f"random-{number}", {detector.engine.pack: vector})
+        detector.index.apply(Identity(f"random-{number}", "", "victim", 10 + number, frozenset(), (reference,)))
 
 
 def test_an_own_account_is_clear_and_says_what_was_silenced(guarded, photo):
@@ -91,7 +172,7 @@ def test_a_close_up_whose_face_fills_the_frame_is_detected_and_recognised(detect
     tight = detector.probe(jpeg(close_up(read_rgb(portraits[name]), whole.faces[0].box, side)))
     assert len(tight.faces) == 1
     assert min(tight.faces[0].box[2:]) > 0.9 * side
-    assert float(tight.embeddings[0] @ whole.embeddings[0]) >= detector.threshold
+    assert float(tight.embeddings[0] @ whole.embeddings[0]) >= SAME
 
 
 @pytest.mark.parametrize("name", [*PEOPLE, "person_a_2.jpg", "person_b_2.jpg"])
@@ -99,7 +180,7 @@ def test_a_100_pixel_avatar_is_detected_and_recognised(detector, portraits, name
     whole = detector.probe(portraits[name].read_bytes())
     avatar = detector.probe(jpeg(fit(read_rgb(portraits[name]), 100)))
     assert len(avatar.faces) == 1
-    assert float(avatar.embeddings[0] @ whole.embeddings[0]) >= detector.threshold
+    assert float(avatar.embeddings[0] @ whole.embeddings[0]) >= SAME
 
 
 def test_all_faces_of_a_group_picture_are_probed_largest_first(guarded, portraits):

@@ -10,7 +10,7 @@ from detector.enrolment import REASONS, EnrolmentLimits, EnrolmentRefused, judge
 from tests.support.detectors import enrol
 from tests.support.portraits import fit, jpeg, read_rgb
 
-LIMITS = EnrolmentLimits(min_size=64, min_sharpness=0.15, min_score=0.7, photo_side=640)
+LIMITS = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_score=0.7, photo_side=640)
 
 
 def refusal(detector, photo, chosen=None, limits=LIMITS):
@@ -87,7 +87,7 @@ def test_a_blurred_face_is_refused(detector, portraits):
 
 
 def test_a_face_that_the_detector_doubts_is_refused(detector, portraits):
-    strict = EnrolmentLimits(min_size=64, min_sharpness=0.15, min_score=0.99, photo_side=640)
+    strict = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_score=0.99, photo_side=640)
     refused = refusal(detector, portraits["person_b_1.jpg"].read_bytes(), limits=strict)
     assert refused.reason == "face_uncertain"
     assert "99%" in refused.detail
@@ -111,7 +111,7 @@ def test_a_second_photo_of_the_same_identity_is_nearest_to_its_own(gallery):
     detector, embeddings = gallery
     own = [embeddings["person_a_1.jpg"]]
     assert (
-        nearer_to_another(embeddings["person_a_2.jpg"], own, "macron", detector.index, detector.engine.threshold)
+        nearer_to_another(embeddings["person_a_2.jpg"], own, "macron", detector.index, detector.thresholds.review)
         is None
     )
 
@@ -119,13 +119,13 @@ def test_a_second_photo_of_the_same_identity_is_nearest_to_its_own(gallery):
 def test_a_photo_put_into_the_wrong_identity_is_found_out(gallery):
     detector, embeddings = gallery
     own = [embeddings["person_a_1.jpg"]]
-    match = nearer_to_another(embeddings["person_b_2.jpg"], own, "macron", detector.index, detector.engine.threshold)
+    match = nearer_to_another(embeddings["person_b_2.jpg"], own, "macron", detector.index, detector.thresholds.review)
     assert match.identity.id == "ardern"
     assert match.similarity > float(embeddings["person_b_2.jpg"] @ own[0])
 
 
 def test_a_first_photo_is_found_out_when_it_matches_somebody_known_and_passes_otherwise(gallery):
     detector, embeddings = gallery
-    threshold = detector.engine.threshold
+    threshold = detector.thresholds.review
     assert nearer_to_another(embeddings["person_b_2.jpg"], [], None, detector.index, threshold).identity.id == "ardern"
     assert nearer_to_another(embeddings["impostor_1.jpg"], [], None, detector.index, threshold) is None

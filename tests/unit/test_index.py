@@ -2,13 +2,16 @@
 
 import threading
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.identity import Identity, Reference
-from detector.index import FIRST_CAPACITY, GalleryIndex, GalleryOfAnotherPack
+from detector.fingerprint import hashes_to_search, pdq
+from detector.identity import Fingerprint, Identity, Reference
+from detector.index import FIRST_CAPACITY, GalleryIndex, GalleryOfAnotherPack, Query
+from detector.template import template
 
 PACK, DIMENSION = "test@1", 6
 
@@ -67,12 +70,66 @@ def test_search_equals_brute_force_over_the_newest_states(changes, seed, thresho
         expected = {}
         for each in state.values():
             nearest = max(each.references, key=lambda reference: float(reference.embeddings[PACK] @ probe))
-            similarity = float(nearest.embeddings[PACK] @ probe)
+            rows = [reference.embeddings[PACK] for reference in each.references]
+            rows += [template(np.stack(rows))] if len(rows) > 1 else []
+            similarity = max(float(row @ probe) for row in rows)
             if similarity >= threshold:
                 expected[each.id] = (nearest.id, pytest.approx(similarity, abs=1e-5))
         assert {match.identity.id: (match.reference_id, match.similarity) for match in matches} == expected
         similarities = [match.similarity for match in matches]
         assert similarities == sorted(similarities, reverse=True)
+
+
+def test_several_references_find_by_their_middle_what_none_of_them_finds_alone():
+    index = GalleryIndex(PACK, DIMENSION)
+    one, other = unit([1, 1, 0, 0, 0, 0]), unit([1, 0, 0.9, 0, 0, 0])
+    index.apply(identity("ada", 1, [one, other]))
+    assert (index.references, index.comparisons) == (2, 3)
+    assert float(axis(0) @ one) < 0.8 and float(axis(0) @ other) < 0.8
+    assert found(index, axis(0), 0.8) == [("ada", "ada-1-1")], "the nearest reference is named"
+    assert len(index.embeddings("ada")) == 2
+    index.remove("ada", 2)
+    assert (index.references, index.comparisons) == (0, 0)
+
+
+def fingerprint(seed):
+    pixels = cv2.resize(np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8), (128, 128))
+    picture, quality = pdq(pixels)
+    assert quality >= 50
+    return pixels, Fingerprint(picture.tobytes(), quality, bytes(32), 128, 128, (0.0, 0.0, 10.0, 10.0))
+
+
+def with_photo(name, sequence, seed):
+    reference = Reference(f"{name}-photo", {PACK: axis(seed % DIMENSION)}, fingerprint(seed)[1])
+    return Identity(name, name.title(), "victim", sequence, frozenset(), (reference,))
+
+
+def test_one_look_tells_of_faces_pictures_and_names_with_one_version():
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(with_photo("ada lovelace", 3, 1))
+    index.apply(with_photo("bea", 7, 2))
+    pixels, _ = fingerprint(2)
+    query = Query(axis(1)[None], hashes_to_search(pixels[:, ::-1]), "Lovelace Ada", "xyz")
+    asked = []
+    (answer,), version, comparisons = index.look_up([query], lambda count: asked.append(count) or 0.5)
+    assert (version, comparisons, asked) == (7, 2, [2])
+    assert [[match.identity.id for match in matches] for matches in answer.faces] == [["ada lovelace"]]
+    (picture,) = answer.pictures
+    assert (picture.identity.id, picture.reference_id, picture.photo.transform) == ("bea", "bea-photo", "mirrored")
+    (claim,) = answer.claims
+    assert (claim.claim.field, claim.match.identity.id, claim.face) == ("display_name", "ada lovelace", 0)
+    assert claim.match.similarity == pytest.approx(1.0)
+    assert claim.comparisons == 1
+
+
+def test_a_removed_identity_is_found_neither_by_picture_nor_by_name():
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(with_photo("ada lovelace", 1, 1))
+    index.remove("ada lovelace", 2)
+    index.apply(identity("bea", 3, [axis(5)]))
+    query = Query(axis(1)[None], hashes_to_search(fingerprint(1)[0]), "Ada Lovelace", None)
+    (answer,), _, _ = index.look_up([query], lambda count: 0.5)
+    assert (answer.faces, answer.pictures, answer.claims) == ([[]], [], [])
 
 
 def test_an_identity_is_found_by_its_best_reference():
@@ -117,7 +174,7 @@ def test_rows_of_removed_references_are_used_again_so_that_changes_do_not_grow_m
         index.apply(identity("ada", sequence, [axis(sequence % DIMENSION)] * 3))
     assert index.references == 3
     assert index._matrix.shape == (FIRST_CAPACITY, DIMENSION)
-    assert len(index._owners) == 3
+    assert len(index._owners) == index.comparisons == 4
 
 
 def test_the_gallery_may_outgrow_its_first_capacity():
@@ -140,6 +197,17 @@ def test_references_without_an_embedding_of_this_pack_are_counted_and_refused():
         index.require_searchable()
     index.remove("bea", 3)
     index.require_searchable()
+
+
+@pytest.mark.parametrize("wrong", [np.ones(DIMENSION + 1), np.ones(1), np.full(DIMENSION, np.nan)])
+def test_a_change_that_cannot_be_taken_in_leaves_the_identity_as_it_was(wrong):
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0), axis(1)]))
+    with pytest.raises(ValueError, match="finite numbers"):
+        index.apply(identity("ada", 2, [wrong.astype(np.float32)]))
+    assert found(index, axis(0)) == [("ada", "ada-1-0")]
+    assert (index.references, index.comparisons, index.version) == (2, 3, 1)
+    assert index.apply(identity("ada", 2, [axis(2)])), "the change can come again, mended"
 
 
 def test_an_empty_gallery_and_a_picture_without_faces_give_no_matches():

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from detector.alignment import align
+from detector.engine import embed
 from detector.insightface_pack import InsightFacePack
 from detector.open_engine import open_engine
 from detector.packs import PackError
-from detector.policy import NoThreshold, threshold_in_force
-from tests.support.detectors import enrol, make_detector
+from detector.policy import NoThreshold
+from tests.support.detectors import enrol, make_detector, make_policy
 from tests.support.portraits import read_rgb
 
 
@@ -48,7 +49,7 @@ def test_a_crop_gets_the_default_packs_embedding(engine, foreign, portraits):
     for path in portraits.values():
         pixels = read_rgb(path)
         crops.append(align(pixels, engine.detect(pixels).landmarks[0]))
-    np.testing.assert_allclose(foreign.embed(np.stack(crops)), engine.embed(np.stack(crops)), atol=1e-4)
+    np.testing.assert_allclose(embed(foreign, np.stack(crops)), embed(engine, np.stack(crops)), atol=1e-4)
 
 
 def test_a_picture_without_a_face_gives_empty_arrays(foreign):
@@ -78,15 +79,15 @@ def test_a_pack_opens_by_folder_or_name_and_says_once_that_it_is_not_for_commerc
     assert len(warnings) == 1
     assert warnings[0].startswith("NON-COMMERCIAL RESEARCH ONLY") and opened.pack in warnings[0]
     assert opened.pack.startswith(f"{insightface_folder.name}@")
-    assert (opened.dimension, opened.threshold) == (128, None)
-    with pytest.raises(NoThreshold):
-        threshold_in_force(opened, None)
+    assert (opened.dimension, opened.calibration) == (128, None)
+    with pytest.raises(NoThreshold, match="likeness calibrate"):
+        make_policy(opened)
 
 
 def test_the_default_pack_opens_by_name_without_a_warning(packs, models, caplog):
     with caplog.at_level(logging.WARNING, logger="likeness.models"):
         opened = open_engine("opencv-zoo", packs, models, min_score=0.6)
-    assert (opened.pack, opened.dimension, opened.threshold) == ("opencv-zoo@1", 128, 0.473)
+    assert (opened.pack, opened.dimension, opened.calibration.pack) == ("opencv-zoo@1", 128, "opencv-zoo@1")
     assert not caplog.records
 
 

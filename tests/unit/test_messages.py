@@ -323,6 +323,8 @@ def test_ids_of_other_kinds_and_other_parts_differ():
 
 FINDING = ReviewFinding(
     kind="same_person",
+    priority=71,
+    text="The face is very like Ana's, in another photo than the references.",
     identity_id="idn_1",
     identity_name="Ana",
     identity_kind="victim",
@@ -330,6 +332,7 @@ FINDING = ReviewFinding(
     similarity=0.71,
     threshold=0.473,
     face_box=(1.5, 2, 30, 40.25),
+    quality=0.8,
 )
 SENT = {
     "avatar-screenings": AvatarScreened(
@@ -350,11 +353,15 @@ SENT = {
         image=Image(url="https://img.example.com/1.jpg"),
         uploaded_at=NOW,
         profile=Profile(handle="@ana"),
+        priority=71,
+        held=False,
         findings=[FINDING],
         faces=1,
         picture_width=200,
         picture_height=300,
         model_pack="opencv-zoo@1",
+        threshold=0.473,
+        sure_threshold=0.52,
         gallery_version=3,
         screened_at=NOW,
     ),

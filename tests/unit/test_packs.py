@@ -56,7 +56,7 @@ def test_every_declared_pack_says_its_licence_and_has_a_detector_and_a_recognise
     for pack in packs.values():
         assert pack.licence
         assert pack.file("detector").sha256 != pack.file("recogniser").sha256
-        assert pack.commercial_use or pack.threshold is None
+        assert pack.commercial_use or pack.calibration is None
     assert packs["opencv-zoo"].commercial_use
     assert packs["opencv-zoo"].id == "opencv-zoo@1"
 

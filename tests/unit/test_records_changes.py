@@ -1,22 +1,32 @@
+import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from detector.identity import Identity, Reference
+from detector.identity import Fingerprint, Identity, Reference
 from records.errors import ChangeUnreadable
+from records.fingerprints import LAYOUT, VERSION, fingerprint_bytes
 from records.gallery_changes import read_change, write_change
 from records.keys import DataKey
 
 KEY = DataKey.new("idn_a")
 VECTOR = np.array([0.6, 0.8, 0, 0], np.float32)
+PRINT = Fingerprint(bytes(range(32)), 87, bytes(range(32, 64)), 1280, 960, (10.5, -2.25, 100.1, 120.0))
 ADA = Identity(
     id="idn_a",
     name="Ada Lovelace",
     kind="victim",
     sequence=7,
     own_accounts=frozenset({"acc-1", "acc-2"}),
-    references=(Reference("ref_1", {"opencv-zoo": VECTOR, "other": -VECTOR}), Reference("ref_2", {"other": VECTOR})),
+    references=(
+        Reference("ref_1", {"opencv-zoo": VECTOR, "other": -VECTOR}, PRINT),
+        Reference("ref_2", {"other": VECTOR}),
+    ),
+    negative_accounts=frozenset({"acc-9"}),
+    reach=5,
+    quarantined=True,
 )
 
 
@@ -24,6 +34,8 @@ def test_a_change_brings_the_whole_identity_over():
     read = read_change("idn_a", json.loads(write_change(ADA, KEY)), KEY)
     assert (read.id, read.name, read.kind, read.sequence) == ("idn_a", "Ada Lovelace", "victim", 7)
     assert read.own_accounts == ADA.own_accounts
+    assert (read.negative_accounts, read.reach, read.quarantined) == ({"acc-9"}, 5, True)
+    assert [reference.fingerprint for reference in read.references] == [PRINT, None]
     assert [reference.id for reference in read.references] == ["ref_1", "ref_2"]
     assert read.references[0].embeddings.keys() == {"opencv-zoo", "other"}
     np.testing.assert_array_equal(read.references[0].embeddings["opencv-zoo"], VECTOR)
@@ -67,3 +79,119 @@ def test_a_change_cannot_be_passed_off_as_another_identitys():
 def test_a_change_without_a_field_is_unreadable():
     with pytest.raises(ChangeUnreadable):
         read_change("idn_a", {"identity_id": "idn_a"}, KEY)
+
+
+def sealed_anew(document):
+    """A change with this document inside, as its sender would seal it."""
+    sealed = KEY.seal(json.dumps(document).encode(), "gallery-change:7")
+    return {"identity_id": "idn_a", "sequence": 7, "sealed": base64.b64encode(sealed).decode()}
+
+
+def opened(value):
+    return json.loads(KEY.open(base64.b64decode(value["sealed"]), "gallery-change:7"))
+
+
+OF_THE_FIRST_RELEASE = {
+    "name": "Ada Lovelace",
+    "kind": "victim",
+    "own_accounts": ["acc-1"],
+    "references": [
+        {
+            "reference_id": "ref_1",
+            "embeddings": [{"pack": "p", "dimension": 4, "vector": base64.b64encode(VECTOR.tobytes()).decode()}],
+        }
+    ],
+}
+
+
+def test_a_change_written_by_the_first_release_is_read_with_the_defaults_for_what_it_does_not_say():
+    read = read_change("idn_a", sealed_anew(OF_THE_FIRST_RELEASE), KEY)
+    assert (read.name, read.own_accounts) == ("Ada Lovelace", {"acc-1"})
+    assert (read.negative_accounts, read.reach, read.quarantined) == (frozenset(), 3, False)
+    (reference,) = read.references
+    np.testing.assert_array_equal(reference.embeddings["p"], VECTOR)
+    assert reference.fingerprint is None
+
+
+def test_a_change_says_all_that_the_first_release_looks_for():
+    document = opened(json.loads(write_change(ADA, KEY)))
+    assert OF_THE_FIRST_RELEASE.keys() <= document.keys()
+    assert OF_THE_FIRST_RELEASE["references"][0].keys() <= document["references"][0].keys()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reach": 0},
+        {"reach": 6},
+        {"reach": "3"},
+        {"reach": None},
+        {"kind": "villain"},
+        {"kind": ["victim"]},
+        {"name": None},
+        {"name": ["Ada"]},
+        {"own_accounts": "acc-1"},
+        {"own_accounts": {"acc-1": 1}},
+        {"own_accounts": [7]},
+        {"own_accounts": [["acc-1"]]},
+        {"negative_accounts": "acc-1"},
+        {"negative_accounts": None},
+        {"negative_accounts": [None]},
+        {"quarantined": "false"},
+        {"references": {}},
+        {"references": [{"reference_id": "ref_1", "embeddings": {}}]},
+        {"references": [{"reference_id": 1, "embeddings": []}]},
+    ],
+)
+def test_a_change_with_an_impossible_field_is_unreadable(wrong):
+    with pytest.raises(ChangeUnreadable, match="malformed"):
+        read_change("idn_a", sealed_anew(OF_THE_FIRST_RELEASE | wrong), KEY)
+
+
+@pytest.mark.parametrize("wrong", ["", "AAAA", "%%%", 7, base64.b64encode(b"\2" + bytes(106)).decode()])
+def test_a_change_with_a_fingerprint_of_another_layout_is_unreadable(wrong):
+    document = opened(json.loads(write_change(ADA, KEY)))
+    document["references"][0]["fingerprint"] = wrong
+    with pytest.raises(ChangeUnreadable, match="malformed"):
+        read_change("idn_a", sealed_anew(document), KEY)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_change_with_an_embedding_that_is_not_finite_is_unreadable(wrong):
+    document = opened(json.loads(write_change(ADA, KEY)))
+    vector = np.array([wrong, 0.8, 0, 0], np.float32)
+    document["references"][0]["embeddings"][0]["vector"] = base64.b64encode(vector.tobytes()).decode()
+    with pytest.raises(ChangeUnreadable, match="not finite"):
+        read_change("idn_a", sealed_anew(document), KEY)
+
+
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_a_change_that_is_nested_without_end_is_unreadable(depth):
+    sealed = KEY.seal(b'{"name":' + b"[" * depth + b"]" * depth + b"}", "gallery-change:7")
+    value = {"identity_id": "idn_a", "sequence": 7, "sealed": base64.b64encode(sealed).decode()}
+    with pytest.raises(ChangeUnreadable, match="idn_a"):
+        read_change("idn_a", value, KEY)
+
+
+IMPOSSIBLE = [
+    {"width": 0},
+    {"height": 0},
+    {"picture_quality": 101},
+    {"face_box": (float("nan"), 0.0, 1.0, 1.0)},
+    {"face_box": (0.0, float("-inf"), 1.0, 1.0)},
+    {"face_box": (0.0, 0.0, float("inf"), 1.0)},
+    {"face_box": (0.0, 0.0, 0.0, 1.0)},
+    {"face_box": (0.0, 0.0, 1.0, -1.0)},
+]
+
+
+@pytest.mark.parametrize("wrong", IMPOSSIBLE)
+def test_a_fingerprint_with_impossible_numbers_is_neither_kept_nor_read(wrong):
+    odd = replace(PRINT, **wrong)
+    with pytest.raises(ValueError, match="fingerprint is none"):
+        fingerprint_bytes(odd)
+    packed = LAYOUT.pack(VERSION, odd.picture, odd.picture_quality, odd.face, odd.width, odd.height, *odd.face_box)
+    document = opened(json.loads(write_change(ADA, KEY)))
+    document["references"][0]["fingerprint"] = base64.b64encode(packed).decode()
+    with pytest.raises(ChangeUnreadable, match="fingerprint is none"):
+        read_change("idn_a", sealed_anew(document), KEY)

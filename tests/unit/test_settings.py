@@ -136,6 +136,16 @@ def test_settings_cannot_be_changed_once_read():
         ({"LIKENESS_KAFFKA__CLIENT_ID": "x"}, "LIKENESS_KAFFKA__CLIENT_ID names the table [kaffka]"),
         ({"LIKENESS_POLICY__THRESHOLD": "1.5"}, "policy.threshold: Input should be less than 1."),
         ({"LIKENESS_KAFKA__DELIVERY": "maybe"}, "kafka.delivery: Input should be 'auto', 'transactional' or"),
+        (
+            {"LIKENESS_POLICY__FACES_PER_UPLOAD": "1e300"},
+            "policy.faces_per_upload: Input should be less than or equal to",
+        ),
+        (
+            {"LIKENESS_POLICY__REVIEW_BUDGET": "0.0009"},
+            "policy.review_budget: Input should be greater than or equal to",
+        ),
+        ({"LIKENESS_SHADOW__REVIEW_BUDGET": "1e-9"}, "shadow.review_budget: Input should be greater than or equal to"),
+        ({"LIKENESS_QUARANTINE__HOURS": "8761"}, "quarantine.hours: Input should be less than or equal to 8760."),
         ({"LIKENESS_HTTP__PORT": "70000"}, "http.port: Input should be less than or equal to 65535."),
         ({"LIKENESS_FETCH__ALLOWED_HOSTS": "a.example.com"}, """such as LIKENESS_FETCH__ALLOWED_HOSTS='["img."""),
         ({"LIKENESS_CONFIG": "/no/such/file.toml"}, "LIKENESS_CONFIG names /no/such/file.toml, which is not a file."),
@@ -159,6 +169,15 @@ def test_an_own_file_that_is_wrong_is_told_in_one_sentence(tmp_path, text, said)
     assert said in refusal(LIKENESS_CONFIG=own_file(tmp_path, text))
 
 
+def test_no_number_of_the_settings_may_be_infinite_or_none_at_all():
+    written = tomllib.loads(DEFAULTS.read_text())
+    floats = [(table, name) for table in written for name, one in written[table].items() if isinstance(one, float)]
+    assert ("policy", "faces_per_upload") in floats
+    for table, name in floats:
+        for value in ("inf", "nan"):
+            assert f"{table}.{name}: " in refusal(**{f"LIKENESS_{table}__{name}".upper(): value})
+
+
 def test_all_that_is_wrong_is_told_at_once():
     said = refusal(LIKENESS_HTTP__PORT="x", LIKENESS_FACES__MIN_SIZE="0")
     assert "http.port: " in said
@@ -169,6 +188,11 @@ def test_a_wrong_secret_is_not_repeated(tmp_path):
     said = refusal(LIKENESS_CONFIG=own_file(tmp_path, '[database]\nurl = ["hunter2"]\n'))
     assert "database.url: " in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("name", ["LIKENESS_HOME", "LIKENESS_DATABASE__URL", "LIKENESS_KAFKA__SASL_PASSWORD"])
+def test_a_variable_that_is_not_utf_8_is_named_and_its_value_is_not(name):
+    assert refusal(**{name: os.fsdecode(b"hunter2\xff")}) == f"Settings are wrong: {name} is not text in UTF-8."
 
 
 def test_a_variable_named_for_a_whole_table_is_somebody_elses():

@@ -1,0 +1,250 @@
+"""Whose name does a profile claim? A dictionary lookup from display name and handle to the gallery's identities.
+
+Both sides become a skeleton (Unicode TR39 calls it that): compatibility forms folded, other scripts transliterated,
+look-alike letters and digits read as the letters they stand for, repeated letters written once. A name claim alone is
+no finding: many people share a name, and only the face decides.
+"""
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from anyascii import anyascii
+
+NameField = Literal["display_name", "handle"]
+
+LONGEST_TEXT = 512
+"""Characters of a display name or handle that are looked at."""
+SHORTEST_INSIDE = 5
+"""Letters of a skeleton from which a name is sought inside longer text; shorter ones must be the whole of it."""
+MOST_WORDS = 40
+"""Words of a text that are looked at."""
+WORDS_IN_NAME = 6
+"""Words of the longest name, and of the widest gap between given and family name with the two counted in."""
+MOST_PEELS = 8
+"""Places in one word where a name may begin or end behind decoration."""
+
+LOOK_ALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеѕіјкорсухһԁԛԝвмнтзΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεηικνορτυχω",
+    "ABESIJKMHOPCTYXaesijkopcyxhdqwbmht3ABEZHIKMNOPTYXabenikvoptuxw",
+)
+"""Cyrillic and Greek letters by the Latin letter they look like, which is seldom the one they are transliterated to."""
+READ_AS = str.maketrans("01l34578@$!|+", "oiieastbasiit")
+"""Digits and signs by the letter they stand for; l, 1 and capital I cannot be told apart and count as i."""
+
+DECORATION_WORDS = """
+    the real official oficial officiel offiziell ofc offcl iam im i am its it is this me my name just only true actual
+    original orig og verified not fake mr mrs ms miss dr sir lady queen king x xo el la le de and fan fans page team
+    club daily world hq tv live music singer actor actress model private priv backup account acc profile vip insta ig
+    snap sc tiktok tt fb of onlyfans uk us usa fr eu ny nyc hey hi here love loves dating single baby babe sexy hot
+    sweet cute new jr sr"""
+TITLES = frozenset(("dr", "prof", "sir", "dame", "lord", "lady", "mr", "mrs", "ms", "jr", "sr", "ii", "iii", "iv"))
+DECORATIONS = frozenset(DECORATION_WORDS.split())
+"""What is written around a name and is no part of it."""
+DECORATIONS_BACKWARDS = frozenset(word[::-1] for word in DECORATIONS)
+LONGEST_DECORATION = max(map(len, DECORATIONS))
+
+WORD = re.compile(r"\w+")
+LATIN = re.compile("[a-zA-Z]")
+OTHER_ALPHABET = re.compile(r"[Ͱ-ԯ]")
+APOSTROPHE = re.compile("['`’ʼ]")
+BETWEEN_WORDS = re.compile(r"[^0-9a-z@$!|+]+")
+SPACED_OUT = re.compile(r"(?<![0-9a-z])(?:[0-9a-z][ ._-]){3,}[0-9a-z](?![0-9a-z])")
+NO_LETTERS = re.compile(r"[0-9@$!|+]+")
+REPEATED = re.compile(r"(.)\1+")
+SYLLABLE = re.compile("[㐀-鿿豈-﫿가-힣\U00020000-\U0003ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class NameClaim:
+    """A profile's `field` carries the name of an identity; `text` is that field, fit to be shown."""
+
+    identity_id: str
+    field: NameField
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and the places in it where a name may begin and end; `decoration`: no part of any name."""
+
+    text: str
+    begins: list[int]
+    ends: list[int]
+    decoration: bool
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """`text` for a page: control, formatting and line-breaking characters removed, at most `limit` characters."""
+    visible = (c for c in text[: 8 * limit] if c.isspace() or unicodedata.category(c)[0] != "C")
+    kept = " ".join("".join(visible).split())
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def skeleton(text: str) -> str:
+    """The letters of `text` in the form that look-alike spellings share; a skeleton is its own skeleton."""
+    return _skeleton("".join(_words(_spellings(text)[0])))
+
+
+def _skeleton(letters: str) -> str:
+    folded = REPEATED.sub(r"\1", letters.translate(READ_AS).replace("vv", "w"))
+    return REPEATED.sub(r"\1", folded.replace("rn", "m")) if "rn" in folded else folded
+
+
+def _key(letters: str) -> str:
+    """What a name is filed under: its skeleton, or its plain letters where a skeleton would be too short to tell."""
+    folded = _skeleton(letters)
+    return folded if len(folded) >= SHORTEST_INSIDE else f"={letters}"
+
+
+def _latin(character: str) -> str:
+    if character.isascii():
+        return character
+    category = unicodedata.category(character)
+    if category[0] == "C":
+        return ""
+    written = anyascii(character).lower()
+    if category[0] in "ZP" or (category[0] == "S" and not (len(written) == 1 and written.isalnum())):
+        return " "
+    return f" {written} " if SYLLABLE.match(character) else written
+
+
+def _one_alphabet(word: re.Match[str]) -> str:
+    letters = word.group()
+    return letters.translate(LOOK_ALIKES) if LATIN.search(letters) and OTHER_ALPHABET.search(letters) else letters
+
+
+def _spellings(text: str) -> list[str]:
+    """`text` in lower-case ASCII letters: transliterated, and by looks where a whole word is Cyrillic or Greek.
+
+    A word that mixes alphabets is read by looks in both.
+    """
+    composed = unicodedata.normalize("NFKC", text[:LONGEST_TEXT])[:LONGEST_TEXT]
+    if composed.isascii():
+        return [composed.lower()]
+    composed = APOSTROPHE.sub("", composed)
+    by_sound = WORD.sub(_one_alphabet, composed)
+    texts = [by_sound]
+    if OTHER_ALPHABET.search(by_sound):
+        texts.append(composed.translate(LOOK_ALIKES))
+    return ["".join(map(_latin, spelled.casefold())) for spelled in texts]
+
+
+def _words(spelled: str) -> list[str]:
+    spelled = SPACED_OUT.sub(lambda letters: BETWEEN_WORDS.sub("", letters.group()), APOSTROPHE.sub("", spelled))
+    return [word for word in BETWEEN_WORDS.split(spelled) if word][:MOST_WORDS]
+
+
+def _peel(word: str, decorations: frozenset[str]) -> list[int]:
+    """The places reached from the start of `word` over decorations and digits, nearest first."""
+    places = [0]
+    for place in places:
+        sizes = range(1, LONGEST_DECORATION + 1)
+        reached = [place + size for size in sizes if word[place : place + size] in decorations]
+        if digits := NO_LETTERS.match(word, place):
+            reached.append(digits.end())
+        places += [end for end in dict.fromkeys(reached) if end <= len(word) and end not in places]
+        del places[MOST_PEELS:]
+    return places
+
+
+def _word(word: str) -> Word:
+    begins = _peel(word, DECORATIONS)
+    ends = [len(word) - place for place in _peel(word[::-1], DECORATIONS_BACKWARDS)]
+    return Word(word, begins, ends, decoration=len(word) in begins)
+
+
+def _name_keys(name: str) -> tuple[list[str], bool]:
+    """What a gallery name is filed under, and whether it may stand inside longer text.
+
+    Every order that keeps neighbours together ("Ardern Jacinda"), and given with family name alone.
+    """
+    words = _words(_spellings(name)[0])
+    if len(bare := [word for word in words if word not in TITLES]) > 1:
+        words = bare
+    orders = [words[at:] + words[:at] for at in range(min(len(words), WORDS_IN_NAME))]
+    if len(words) > 2 and not SYLLABLE.search(name):
+        orders += [[words[0], words[-1]], [words[-1], words[0]]]
+    return list(dict.fromkeys(_key("".join(order)) for order in orders if order)), len(words) > 1
+
+
+def _candidates(spelled: str) -> Iterator[tuple[str, bool]]:
+    """The keys that a name in `spelled` could be filed under, and whether all around it is decoration."""
+    words = [_word(word) for word in _words(spelled)]
+    leading, trailing = 0, len(words) - 1
+    while leading < len(words) - 1 and words[leading].decoration:
+        leading += 1
+    while trailing > 0 and words[trailing].decoration:
+        trailing -= 1
+    for first, start in enumerate(words):
+        between = ""
+        for last, end in enumerate(words[first : first + WORDS_IN_NAME], first):
+            whole = first <= leading and last >= trailing
+            if last == first:
+                inside = [(begin, stop) for begin in start.begins for stop in start.ends if begin < stop]
+                yield from ((_key(start.text[begin:stop]), whole) for begin, stop in inside)
+                continue
+            heads = [start.text[begin:] for begin in start.begins if begin < len(start.text)]
+            for head, tail in product(heads, [end.text[:stop] for stop in end.ends if stop]):
+                yield _key(head + between + tail), whole
+                if between:
+                    yield _key(head + tail), False
+            between += end.text
+
+
+class NameIndex:
+    """The gallery's names by skeleton. One name an identity; changes and lookups may come from different threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: dict[str, str] = {}
+        self._inside: dict[str, tuple[str, ...]] = {}
+        self._whole: dict[str, tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def set(self, identity_id: str, name: str) -> None:
+        """Files the identity under `name`, in place of the name it had."""
+        keys, inside = _name_keys(name)
+        with self._lock:
+            self._drop(identity_id)
+            self._names[identity_id] = name
+            for key in keys:
+                table = self._inside if inside and key[0] != "=" else self._whole
+                table[key] = (*table.get(key, ()), identity_id)
+
+    def drop(self, identity_id: str) -> None:
+        """Forgets the identity; one that is not known is no error."""
+        with self._lock:
+            self._drop(identity_id)
+
+    def claimed(self, display_name: str | None, handle: str | None) -> list[NameClaim]:
+        """The identities whose name the profile carries, one claim an identity and field, display name first."""
+        claims: dict[tuple[str, NameField], NameClaim] = {}
+        fields: tuple[tuple[NameField, str | None], ...] = (("display_name", display_name), ("handle", handle))
+        for field, text in fields:
+            for identity_id in self._find(text) if text else ():
+                claims[identity_id, field] = NameClaim(identity_id, field, shown(text or ""))
+        return list(claims.values())
+
+    def _find(self, text: str) -> list[str]:
+        candidates = [candidate for spelled in _spellings(text) for candidate in _candidates(spelled)]
+        with self._lock:
+            found = [self._inside.get(key, ()) for key, _ in candidates]
+            found += [self._whole.get(key, ()) for key, whole in candidates if whole]
+        return [identity_id for identities in found for identity_id in identities]
+
+    def _drop(self, identity_id: str) -> None:
+        name = self._names.pop(identity_id, None)
+        if name is None:
+            return
+        for key in _name_keys(name)[0]:
+            for table in (self._inside, self._whole):
+                left = tuple(known for known in table.pop(key, ()) if known != identity_id)
+                if left:
+                    table[key] = left

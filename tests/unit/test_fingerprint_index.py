@@ -1,0 +1,95 @@
+"""The search for near hashes, against brute force."""
+
+import numpy as np
+import pytest
+
+from detector.fingerprint import hamming
+from detector.fingerprint_index import FIRST_CAPACITY, ROWS_AT_ONCE, FingerprintIndex
+
+
+def random_hashes(count, seed):
+    return np.random.default_rng(seed).integers(0, 2**64, (count, 4), np.uint64)
+
+
+def with_flipped(hash_, bits):
+    """The hash with so many of its bits changed."""
+    flat = np.unpackbits(hash_.view(np.uint8))
+    flat[np.random.default_rng(bits).choice(256, bits, replace=False)] ^= 1
+    return np.packbits(flat).view(np.uint64)
+
+
+def filled(hashes):
+    index = FingerprintIndex()
+    for row, hash_ in enumerate(hashes):
+        index.set_row(row, hash_)
+    return index
+
+
+def test_a_hash_at_the_limit_is_found_and_one_a_bit_further_is_not():
+    hashes = random_hashes(50, 1)
+    index = filled(hashes)
+    assert index.search(with_flipped(hashes[7], 31)[None], 31) == [(7, 31, 0)]
+    assert index.search(with_flipped(hashes[7], 32)[None], 31) == []
+
+
+def test_the_nearest_of_the_avatars_turns_is_named():
+    hashes = random_hashes(50, 2)
+    turns = random_hashes(8, 3)
+    turns[5] = with_flipped(hashes[20], 9)
+    turns[6] = with_flipped(hashes[20], 20)
+    assert filled(hashes).search(turns, 31) == [(20, 9, 5)]
+
+
+@pytest.mark.parametrize("limit", [0, 100, 110, 256])
+def test_search_equals_brute_force_beyond_one_block(limit):
+    hashes, turns = random_hashes(ROWS_AT_ONCE + 300, 4), random_hashes(8, 5)
+    turns[3] = hashes[ROWS_AT_ONCE + 100]
+    distances = np.bitwise_count(turns[:, None] ^ hashes[None]).sum(axis=2)
+    expected = {
+        (row, int(distances[:, row].min()), int(distances[:, row].argmin()))
+        for row in np.flatnonzero(distances.min(axis=0) <= limit)
+    }
+    found = filled(hashes).search(turns, limit)
+    assert set(found) == expected and len(found) == len(expected)
+    assert [hit[1] for hit in found] == sorted(hit[1] for hit in found)
+    assert (ROWS_AT_ONCE + 100, 0, 3) in found
+
+
+def test_a_row_without_a_hash_is_not_found_even_by_a_hash_of_zeros():
+    index = FingerprintIndex()
+    index.set_row(0, None)
+    index.set_row(3, random_hashes(1, 6)[0])
+    index.set_row(3, None)
+    assert index.search(np.zeros((8, 4), np.uint64), 256) == []
+    assert len(index) == 0
+
+
+def test_a_row_that_is_used_again_holds_only_its_new_hash():
+    old, new = random_hashes(2, 7)
+    index = filled([old])
+    index.set_row(0, None)
+    index.set_row(0, new)
+    assert index.search(old[None], 31) == []
+    assert index.search(new[None], 31) == [(0, 0, 0)]
+    assert len(index) == 1
+
+
+def test_rows_beyond_the_first_capacity_may_come_in_any_order():
+    rows = [5 * FIRST_CAPACITY, 2, FIRST_CAPACITY - 1, FIRST_CAPACITY]
+    hashes = random_hashes(len(rows), 8)
+    index = FingerprintIndex()
+    for row, hash_ in zip(rows, hashes, strict=True):
+        index.set_row(row, hash_)
+    for row, hash_ in zip(rows, hashes, strict=True):
+        assert index.search(hash_[None], 0) == [(row, 0, 0)]
+
+
+def test_an_avatar_too_flat_for_a_hash_and_an_empty_gallery_find_nothing():
+    assert filled(random_hashes(5, 9)).search(np.empty((0, 4), np.uint64), 256) == []
+    assert FingerprintIndex().search(random_hashes(8, 10), 256) == []
+
+
+def test_what_is_found_lies_within_the_limit_by_the_plain_distance():
+    hashes, turns = random_hashes(400, 11), random_hashes(8, 12)
+    for row, distance, turn in filled(hashes).search(turns, 105):
+        assert distance == hamming(turns[turn], hashes[row]) <= 105

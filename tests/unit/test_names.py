@@ -1,0 +1,206 @@
+"""Which profiles claim a gallery name, and which do not."""
+
+import random
+import re
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.names import LONGEST_TEXT, NameClaim, NameIndex, shown, skeleton
+
+GALLERY = {
+    "macron": "Emmanuel Macron",
+    "ardern": "Jacinda Ardern",
+    "adele": "Adele",
+    "li": "Li Na",
+    "faye": "王菲",
+    "gooding": "Cuba Gooding Jr",
+    "gates": "Bill Gates",
+    "petrova": "Мария Петрова",
+    "salah": "محمد صلاح",
+    "oneal": "Shaquille O'Neal",
+    "vandamme": "Jean-Claude Van Damme",
+    "lee": "Ian Lee",
+}
+
+words = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), min_size=4, max_size=9)
+
+
+@pytest.fixture(scope="module")
+def names():
+    index = NameIndex()
+    for identity_id, name in GALLERY.items():
+        index.set(identity_id, name)
+    return index
+
+
+def claimed(index, text):
+    return {claim.identity_id for claim in index.claimed(text, None)}
+
+
+@pytest.mark.parametrize(
+    ("text", "identity_id"),
+    [
+        ("Emmanuel Macron", "macron"),
+        ("Macron Emmanuel", "macron"),
+        ("Van Damme Jean-Claude", "vandamme"),
+        ("Jacinda Kate Laurell Ardern", "ardern"),
+        ("real_emmanuel.macron99", "macron"),
+        ("thejacindaardernofficial", "ardern"),
+        ("iamjacindaardern", "ardern"),
+        ("paris_emmanuelmacron", "macron"),
+        ("E m m a n u e l M a c r o n", "macron"),
+        ("3mm4nu3l m@cr0n", "macron"),
+        ("BiII Gates", "gates"),
+        ("Bi11 G4tes!!", "gates"),
+        ("Еmmаnuеl Масrоn", "macron"),
+        ("𝓔𝓶𝓶𝓪𝓷𝓾𝓮𝓵 𝓜𝓪𝓬𝓻𝓸𝓷", "macron"),
+        ("Ｅｍｍａｎｕｅｌ　Ｍａｃｒｏｎ", "macron"),
+        ("Em\u200bmanuel Mac\u00adron 🌸", "macron"),
+        ("Éммanuel Mácron", "macron"),
+        ("Emanuel Maccron", "macron"),
+        ("cubagooding", "gooding"),
+        ("Cuba Gooding Jr.", "gooding"),
+        ("Mariya Petrova", "petrova"),
+        ("Мария Петрова ✨", "petrova"),
+        ("محمد صلاح 🌸", "salah"),
+        ("王菲", "faye"),
+        ("fei_wang", "faye"),
+        ("Shaquille O’Neal", "oneal"),
+        ("shaquilleoneal", "oneal"),
+        ("Adele, 25", "adele"),
+        ("xx_adele_official_xx", "adele"),
+        ("李娜", "li"),
+        ("Na Li", "li"),
+    ],
+)
+def test_a_disguised_name_is_still_claimed(names, text, identity_id):
+    assert claimed(names, text) == {identity_id}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Emma M.",
+        "E. Macron",
+        "Emmanuel",
+        "Macron",
+        "Adele Smith",
+        "Lina Wong",
+        "Ina",
+        "vivianlee",
+        "Vivian Lee",
+        "Emmanuel Petit",
+        "joanna_macron",
+        "🌸✨",
+        "",
+        "2004",
+    ],
+)
+def test_another_name_claims_nobody(names, text):
+    assert claimed(names, text) == set()
+
+
+def test_a_claim_says_in_which_field_and_shows_it_without_control_characters(names):
+    assert names.claimed("Emmanuel\u202e\x07 Macron", "adele_77") == [
+        NameClaim("macron", "display_name", "Emmanuel Macron"),
+        NameClaim("adele", "handle", "adele_77"),
+    ]
+
+
+def test_a_profile_without_names_claims_nobody(names):
+    assert names.claimed(None, None) == []
+
+
+def test_a_renamed_identity_is_known_by_its_new_name_alone():
+    index = NameIndex()
+    index.set("a", "Emmanuel Macron")
+    index.set("b", "Emmanuel Macron")
+    index.set("a", "Jacinda Ardern")
+    assert claimed(index, "Emmanuel Macron") == {"b"}
+    assert claimed(index, "Jacinda Ardern") == {"a"}
+    assert len(index) == 2
+
+
+def test_a_dropped_identity_leaves_nothing_behind():
+    index = NameIndex()
+    for identity_id, name in GALLERY.items():
+        index.set(identity_id, name)
+    for identity_id in [*GALLERY, "unknown"]:
+        index.drop(identity_id)
+    assert len(index) == 0
+    assert all(claimed(index, name) == set() for name in GALLERY.values())
+    assert not index._inside
+    assert not index._whole
+
+
+def test_names_may_change_while_other_threads_look_up(names):
+    index, missed = NameIndex(), []
+    index.set("stays", "Emmanuel Macron")
+
+    def look_up():
+        missed.extend(1 for _ in range(300) if "stays" not in claimed(index, "emmanuel.macron"))
+
+    readers = [threading.Thread(target=look_up) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for change in range(300):
+        index.set("stays", "Emmanuel Macron" if change % 2 else "Emmanuel Jean Macron")
+    for reader in readers:
+        reader.join()
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    "unit", ["x ", "x", "xo", "1a", "王", "\ufdfa", "the ", "аb", "A\u0301", "@", "\u200d", "a.", "ﷺ 1"]
+)
+def test_hostile_text_gives_a_bounded_number_of_lookups(unit):
+    from detector.names import _candidates, _spellings
+
+    spellings = _spellings(unit * 100_000)
+    assert all(len(spelled) < 40 * LONGEST_TEXT for spelled in spellings)
+    assert sum(1 for spelled in spellings for _ in _candidates(spelled)) < 100_000
+
+
+@given(st.text(max_size=60))
+def test_a_skeleton_is_its_own_skeleton(text):
+    assert skeleton(skeleton(text)) == skeleton(text)
+
+
+@given(
+    words, words, st.sampled_from(["{0} {1}", "{1} {0}", "{0}.{1}", "{0}{1}", "{1}_{0}", "real{0}{1}99", "{0} kim {1}"])
+)
+def test_any_two_word_name_is_claimed_in_either_order_and_with_decoration(given_name, family_name, form):
+    index = NameIndex()
+    index.set("someone", f"{given_name.title()} {family_name.title()}")
+    assert claimed(index, form.format(given_name, family_name)) == {"someone"}
+
+
+@given(st.text(max_size=600), st.text(max_size=60))
+def test_no_text_breaks_a_lookup(text, name):
+    index = NameIndex()
+    index.set("someone", name)
+    assert {claim.identity_id for claim in index.claimed(text, text)} <= {"someone"}
+
+
+def test_what_is_shown_is_short_and_on_one_line():
+    assert shown("a\n\tb\x00\u2028c") == "a b c"
+    assert shown("x" * 1000) == "x" * 79 + "…"
+
+
+def test_few_innocent_names_claim_someone_by_chance():
+    """2,000 gallery names and 2,000 others, made of the same syllables."""
+    drawn = random.Random(1)
+    syllables = re.findall("..", "anberomikalotesovieldanusogapetolimacaho")
+
+    def name():
+        return " ".join("".join(drawn.choices(syllables, k=drawn.randint(2, 3))).title() for _ in "ab")
+
+    index = NameIndex()
+    gallery = {name() for _ in range(2000)}
+    for known in gallery:
+        index.set(known, known)
+    innocent = [other for other in (name() for _ in range(2000)) if other not in gallery]
+    assert sum(bool(claimed(index, other)) for other in innocent) <= 10
