@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from detector.alignment import CROP_SIDE, align
 from detector.engine import Detections, FaceEngine, unit_vectors
@@ -106,6 +107,8 @@ class Detector:
         self._faces = faces
         self._watermarks = watermarks
         self._read_all = read_all
+        # Pictures side by side keep the cores busy; BLAS's own threads would spin beside them and halve their speed.
+        threadpool_limits(limits=1, user_api="blas")
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="screen")
 
     @property

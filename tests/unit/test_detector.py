@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from detector import PictureRejected, Upload
 from detector.identity import Identity, Reference
@@ -338,3 +339,7 @@ def middle_face(engine, pixels):
         if box[0] <= x <= box[0] + box[2] and box[1] <= y <= box[1] + box[3]:
             return box
     return None
+
+
+def test_no_threads_of_the_linear_algebra_spin_beside_pictures_screened_side_by_side(detector):
+    assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
