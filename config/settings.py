@@ -111,6 +111,7 @@ class Shadow(Section):
 class Enrolment(Section):
     min_size: Count
     min_sharpness: Share
+    min_quality: Share
     min_score: Share
     photo_side: Count
 

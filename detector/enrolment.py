@@ -12,7 +12,7 @@ from detector.fingerprint import fingerprint_of
 from detector.identity import Embedding, Fingerprint
 from detector.index import GalleryIndex, Match
 from detector.picture import PictureRejected
-from detector.quality import sharpness
+from detector.quality import quality, sharpness
 from detector.template import reference_embedding
 from detector.verdict import Face
 
@@ -22,10 +22,21 @@ REASONS = {
     "no_such_face": "The face number chosen is not in the photo.",
     "face_too_small": "The face has too few pixels.",
     "face_too_blurred": "The face is not sharp enough.",
+    "quality_too_low": "The face is too poor as a whole: turned, covered, unsharp or small.",
     "face_uncertain": "The detector is not sure enough that this is a face.",
     "nearer_to_another": "The face is more like another identity than like its own.",
 }
 """Why a photo is refused; a photo that cannot be decoded gives one of the reasons of detector/picture.py."""
+
+
+ADVICE = {
+    "size": "Come nearer.",
+    "sharpness": "Hold still, and wipe the lens.",
+    "frontality": "Look straight into the camera.",
+    "visibility": "Uncover eyes, nose and mouth.",
+    "score": "Take a photo from the front, uncovered and evenly lit.",
+}
+"""What mends the weakest factor of detector/quality.py."""
 
 
 class EnrolmentRefused(ValueError):
@@ -40,10 +51,12 @@ class EnrolmentRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentLimits:
-    """min_size, photo_side: pixels; min_sharpness, min_score: 0..1. See [enrolment] in config/likeness.toml."""
+    """min_size, photo_side: pixels; min_sharpness, min_quality, min_score: 0..1. See [enrolment] in
+    config/likeness.toml."""
 
     min_size: int
     min_sharpness: float
+    min_quality: float
     min_score: float
     photo_side: int
 
@@ -137,6 +150,13 @@ def _weakness(probes: Probes, number: int, limits: EnrolmentLimits) -> Enrolment
     if (sharp := sharpness(probes.crops[number])) < limits.min_sharpness:
         return EnrolmentRefused(
             "face_too_blurred", f"The face's sharpness is {sharp:.2f}; at least {limits.min_sharpness:.2f} is needed."
+        )
+    if face.quality < limits.min_quality:
+        landmarks = np.array(face.landmarks, np.float32)
+        weakest = quality(size, face.score, landmarks, probes.crops[number]).weakest
+        return EnrolmentRefused(
+            "quality_too_low",
+            f"The face's quality is {face.quality:.2f}; at least {limits.min_quality:.2f} is needed. {ADVICE[weakest]}",
         )
     return None
 

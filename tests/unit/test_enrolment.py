@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.enrolment import REASONS, EnrolmentLimits, EnrolmentRefused, judge_photo, nearer_to_another
+from detector.enrolment import ADVICE, REASONS, EnrolmentLimits, EnrolmentRefused, judge_photo, nearer_to_another
+from detector.quality import MENDABLE
 from tests.support.detectors import enrol
 from tests.support.portraits import fit, jpeg, read_rgb
 
-LIMITS = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_score=0.7, photo_side=640)
+LIMITS = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_quality=0.5, min_score=0.7, photo_side=640)
 
 
 def refusal(detector, photo, chosen=None, limits=LIMITS):
@@ -86,8 +87,17 @@ def test_a_blurred_face_is_refused(detector, portraits):
     assert refusal(detector, jpeg(blurred)).reason == "face_too_blurred"
 
 
+def test_a_face_that_is_poor_as_a_whole_is_refused_with_advice(detector, portraits):
+    strict = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_quality=0.98, min_score=0.7, photo_side=640)
+    refused = refusal(detector, portraits["person_b_1.jpg"].read_bytes(), limits=strict)
+    assert refused.reason == "quality_too_low"
+    assert "at least 0.98" in refused.detail
+    assert any(advice in refused.detail for advice in ADVICE.values())
+    assert set(ADVICE) == set(MENDABLE)
+
+
 def test_a_face_that_the_detector_doubts_is_refused(detector, portraits):
-    strict = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_score=0.99, photo_side=640)
+    strict = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_quality=0.5, min_score=0.99, photo_side=640)
     refused = refusal(detector, portraits["person_b_1.jpg"].read_bytes(), limits=strict)
     assert refused.reason == "face_uncertain"
     assert "99%" in refused.detail
