@@ -25,7 +25,7 @@ def explain_same_photo(name: str, photo: SamePhoto, *, cropped: bool) -> str:
 
 
 def explain_same_person(name: str) -> str:
-    return f"The face is very like {name}'s, in another photo than the references."
+    return f"The face is very like {name}'s, more than a look-alike's may be."
 
 
 def explain_look_alike(name: str, runner_up: RunnerUp | None, *, poor: bool, nearer: bool) -> str:

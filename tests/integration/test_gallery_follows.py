@@ -30,22 +30,24 @@ from tests.support.running_service import (
 )
 
 FOLLOW_SECONDS = 2.0
+UNREAD = {"read": "never"}
+"""How soon the gallery is followed is measured here, not how long text in pictures takes to read."""
 
 
 @pytest.fixture
 def settings(broker, tmp_path, models):
     """On both brokers."""
-    return service_settings(broker, tmp_path, models)
+    return service_settings(broker, tmp_path, models, watermark=UNREAD)
 
 
 @pytest.fixture
 def on_tansu(tansu, tmp_path, models):
-    return service_settings(tansu, tmp_path, models)
+    return service_settings(tansu, tmp_path, models, watermark=UNREAD)
 
 
 @pytest.fixture
 def on_kafka(apache_kafka, tmp_path, models):
-    return service_settings(apache_kafka, tmp_path, models)
+    return service_settings(apache_kafka, tmp_path, models, watermark=UNREAD)
 
 
 def verdict(topics, picture):

@@ -324,7 +324,7 @@ def test_ids_of_other_kinds_and_other_parts_differ():
 FINDING = ReviewFinding(
     kind="same_person",
     priority=71,
-    text="The face is very like Ana's, in another photo than the references.",
+    text="The face is very like Ana's, more than a look-alike's may be.",
     identity_id="idn_1",
     identity_name="Ana",
     identity_kind="victim",
