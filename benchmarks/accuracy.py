@@ -16,10 +16,9 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import edit_report, quality
-from benchmarks.budget import BudgetHeld, budget_held
+from benchmarks.budget import DEFAULTS, BudgetHeld, budget_held
 from benchmarks.edit_suite import EditResults, Photo, run_edit_suite, usable_photos
 from benchmarks.pictures import make_pictures
 from benchmarks.stages import fill, stages
@@ -31,18 +30,18 @@ from detector.calibration import Calibration, Faces, calibrate
 from detector.packs import pull, read_packs
 from detector.performance.evaluation import OperatingPoint, assign_roles, open_set, verification
 from detector.performance.pair_scores import highest_impostors
-from detector.policy import Policy, PolicySettings
+from detector.policy import Policy
 from likeness.console import err
 from likeness.contact_sheet import contact_sheet
+from likeness.explaining import BUDGETS, GALLERIES, price, price_curves
 from likeness.face_sets import embed, read_face_set
-from likeness.plots import price, standalone
+from likeness.plots import price as plot_prices
+from likeness.plots import standalone
 
 DOCS = Path(__file__).parents[1] / "docs"
 KNOWN = Path(__file__).with_name("lfw_known_pairs.toml")
 SECTIONS = {"recognition", "budget", "price", "quality", "edits", "stages"}
 RATES = (0.01, 0.003, 0.001)
-GALLERIES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-BUDGETS = (0.1, 0.3, 1.0, 3.0, 10.0)
 REFERENCES = 10_000
 FOLDS, PAIRS_EACH = 10, 300
 EDITED = 100
@@ -178,29 +177,16 @@ def _budget(labelled: Sequence[BudgetHeld], cleaned: Sequence[BudgetHeld]) -> st
 
 def _price(calibration: Calibration, path: Path) -> str:
     """The table, and the plot at `path`: the share of a person's photos found, by budget and gallery size."""
+    policy = Policy(calibration.pack, DEFAULTS, calibration)
     many = np.geomspace(0.03, 30, 60)
-    curves: dict[int, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {}
+    path.write_text(standalone(plot_prices(many, price_curves(policy, many))))
     rows = []
     for size in GALLERIES:
-        points = [_thresholds(calibration, budget, size) for budget in many]
-        curves[size] = (np.array([point[1] for point in points]), np.array([point[2] for point in points]))
-        cells = [
-            f"{rate:.0%} ({cosine:.2f}{'*' if beyond else ''})"
-            for cosine, rate, beyond in (_thresholds(calibration, budget, size) for budget in BUDGETS)
-        ]
+        prices = [price(policy, budget, size) for budget in BUDGETS]
+        cells = [f"{one.detection_rate:.0%} ({one.cosine:.2f}{'*' if one.extrapolated else ''})" for one in prices]
         rows.append(f"| {size:,} | {' | '.join(cells)} |")
-    path.write_text(standalone(price(many, curves)))
     head = "| references | " + " | ".join(f"{budget:g} per 1,000" for budget in BUDGETS) + " |"
     return "\n".join([head, "|---" * (len(BUDGETS) + 1) + "|", *rows])
-
-
-def _thresholds(calibration: Calibration, budget: float, size: int) -> tuple[float, float, bool]:
-    """Cosine, expected detection rate, whether extrapolated."""
-    settings = PolicySettings(
-        review_budget=budget, faces_per_upload=1.0, threshold=None, worst_cohort=False, name_claim_fmr=0.001
-    )
-    found = Policy(calibration.pack, settings, calibration).at(size)
-    return found.review, found.detection_rate or 0.0, found.extrapolated
 
 
 def _edits(settings: Settings, folder: Path) -> EditResults:

@@ -5,7 +5,7 @@ rest is an upload by a stranger. Halves and galleries are drawn anew several tim
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from detector.policy import Policy, PolicySettings
 BUDGETS = (1.0, 3.0, 10.0, 30.0, 100.0)
 GALLERIES = (200, 800, None)
 """People in the gallery; None: all of the half, and each photo is screened against all the others."""
+DEFAULTS = PolicySettings(
+    review_budget=1.0, faces_per_upload=1.0, threshold=None, worst_cohort=False, name_claim_fmr=0.001
+)
 HALVES = 10
 GALLERIES_DRAWN = 10
 
@@ -74,10 +77,7 @@ def _count(
     references: int,
 ) -> None:
     for budget in BUDGETS:
-        settings = PolicySettings(
-            review_budget=budget, faces_per_upload=1.0, threshold=None, worst_cohort=False, name_claim_fmr=0.001
-        )
-        threshold = Policy(calibration.pack, settings, calibration).at(references).review
+        threshold = Policy(calibration.pack, replace(DEFAULTS, review_budget=budget), calibration).at(references).review
         result = results[size, budget]
         result.uploads += len(nearest)
         result.alarms += int((nearest >= threshold).sum())

@@ -13,9 +13,8 @@ import tomli_w
 from numpy.typing import NDArray
 
 from detector.impostor_tail import BINS, EDGES, ImpostorTail, TooFewPairs, fit_tail
+from detector.pairs import pairs
 
-BLOCK = 2048
-"""Faces compared at once: bounds the memory of a comparison of all with all."""
 COSINES = np.linspace(0.0, 1.0, 51)
 """Where a calibration keeps the share of genuine similarities at or above."""
 LEAST_GENUINE_PAIRS = 50
@@ -104,16 +103,10 @@ def calibrate(pack: str, data: str, faces: Faces) -> Calibration:
 def _histograms(faces: Faces) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(BINS,) counts of the similarities of different people and of the same person, every pair of photos once."""
     impostors, genuine = np.zeros(BINS), np.zeros(BINS)
-    count = len(faces.people)
-    for top in range(0, count, BLOCK):
-        rows = slice(top, min(top + BLOCK, count))
-        for left in range(top, count, BLOCK):
-            columns = slice(left, min(left + BLOCK, count))
-            similarities = faces.embeddings[rows] @ faces.embeddings[columns].T
-            same = faces.people[rows][:, None] == faces.people[columns][None]
-            later = np.arange(count)[columns][None] > np.arange(count)[rows][:, None]
-            impostors += np.histogram(similarities[later & ~same], EDGES)[0]
-            genuine += np.histogram(similarities[later & same], EDGES)[0]
+    for similarities, rows, columns in pairs(faces.embeddings):
+        same = faces.people[rows][:, None] == faces.people[columns]
+        impostors += np.histogram(similarities[~same], EDGES)[0]
+        genuine += np.histogram(similarities[same], EDGES)[0]
     return impostors, genuine
 
 

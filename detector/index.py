@@ -215,14 +215,14 @@ class GalleryIndex:
             return []
         found = []
         claims = self._names.claimed(query.display_name, query.handle)
-        rows_of = {claimed.identity_id: self._rows.get(claimed.identity_id, []) for claimed in claims}
+        rows_of = {identity_id: self._rows.get(identity_id, []) for identity_id, _ in claims}
         comparisons = len(query.embeddings) * sum(map(len, rows_of.values()))
-        for claimed in claims:
-            if rows := rows_of[claimed.identity_id]:
+        for identity_id, claim in claims:
+            if rows := rows_of[identity_id]:
                 similarities = query.embeddings @ self._matrix[rows].T
                 face, place = divmod(int(similarities.argmax()), len(rows))
                 match = self._match(rows[place], query.embeddings[face], float(similarities[face, place]))
-                found.append(ClaimFound(NameClaim(claimed.field, claimed.text), face, match, comparisons))
+                found.append(ClaimFound(claim, face, match, comparisons))
         return found
 
     def _search(self, probes: NDArray[np.float32], threshold: float) -> list[list[Match]]:

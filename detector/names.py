@@ -11,11 +11,10 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 from anyascii import anyascii
 
-NameField = Literal["display_name", "handle"]
+from detector.verdict import NameClaim, NameField
 
 LONGEST_TEXT = 512
 """Characters of a display name or handle that are looked at."""
@@ -57,15 +56,6 @@ SPACED_OUT = re.compile(r"(?<![0-9a-z])(?:[0-9a-z][ ._-]){3,}[0-9a-z](?![0-9a-z]
 NO_LETTERS = re.compile(r"[0-9@$!|+]+")
 REPEATED = re.compile(r"(.)\1+")
 SYLLABLE = re.compile("[㐀-鿿豈-﫿가-힣\U00020000-\U0003ffff]")
-
-
-@dataclass(frozen=True, slots=True)
-class NameClaim:
-    """A profile's `field` carries the name of an identity; `text` is that field, fit to be shown."""
-
-    identity_id: str
-    field: NameField
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +213,15 @@ class NameIndex:
         with self._lock:
             self._drop(identity_id)
 
-    def claimed(self, display_name: str | None, handle: str | None) -> list[NameClaim]:
-        """The identities whose name the profile carries, one claim an identity and field, display name first."""
+    def claimed(self, display_name: str | None, handle: str | None) -> list[tuple[str, NameClaim]]:
+        """Ids of the identities whose name the profile carries, with the claim; one for each identity and field,
+        display name first."""
         claims: dict[tuple[str, NameField], NameClaim] = {}
         fields: tuple[tuple[NameField, str | None], ...] = (("display_name", display_name), ("handle", handle))
         for field, text in fields:
             for identity_id in self._find(text) if text else ():
-                claims[identity_id, field] = NameClaim(identity_id, field, shown(text or ""))
-        return list(claims.values())
+                claims[identity_id, field] = NameClaim(field, shown(text or ""))
+        return [(identity_id, claim) for (identity_id, _), claim in claims.items()]
 
     def _find(self, text: str) -> list[str]:
         candidates = [candidate for spelled in _spellings(text) for candidate in _candidates(spelled)]

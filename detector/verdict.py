@@ -10,6 +10,8 @@ FindingKind = Literal[
 ]
 MarkKind = Literal["handle", "address", "credit", "agency"]
 """What a text in a picture looks like."""
+NameField = Literal["display_name", "handle"]
+"""Where in a profile a name stands."""
 SilencedBy = Literal["own_account", "negative_pair"]
 IdentityKind = Literal["celebrity", "victim"]
 
@@ -54,9 +56,9 @@ class RunnerUp:
 
 @dataclass(frozen=True, slots=True)
 class NameClaim:
-    """A text of the profile that claims an identity's name."""
+    """A text of the profile that claims an identity's name, fit to be shown."""
 
-    field: Literal["display_name", "handle"]
+    field: NameField
     text: str
 
 

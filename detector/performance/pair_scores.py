@@ -1,19 +1,16 @@
-"""Every face compared with every other, once: what one-to-one error rates are counted in."""
+"""Scores of pairs of faces: what one-to-one error rates are counted in."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.impostor_tail import BINS, EDGES
+from detector.pairs import NOT_A_PAIR, pairs
 
-BLOCK = 2048
-"""Faces compared at once: bounds the memory."""
 KEPT_SHARE = 0.03
 KEPT_LEAST = 300_000
 """Of the impostor pairs the highest are kept one by one: this share, and not fewer than so many; others are counted."""
-NOT_A_PAIR = np.float32(-3)
 LOWEST = -2.0
 """Below every cosine."""
 
@@ -62,7 +59,7 @@ def compare_pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> 
     """embeddings: (N, D) unit vectors; people: (N,) places 0..P-1."""
     histogram = np.zeros(BINS)
     genuine, genuine_people = [np.empty(0, np.float32)], [np.empty(0, np.intp)]
-    for similarities, rows, columns in _blocks(embeddings):
+    for similarities, rows, columns in pairs(embeddings):
         same = people[rows][:, None] == people[columns]
         histogram += np.histogram(similarities[~same], BINS, (-1, 1))[0]
         same &= similarities != NOT_A_PAIR
@@ -70,7 +67,7 @@ def compare_pairs(embeddings: NDArray[np.float32], people: NDArray[np.intp]) -> 
         genuine_people.append(people[rows][np.nonzero(same)[0]])
     floor = _floor(histogram)
     parts = [(np.empty(0, np.float32), np.empty(0, np.intp), np.empty(0, np.intp))]
-    for similarities, rows, columns in _blocks(embeddings):
+    for similarities, rows, columns in pairs(embeddings):
         high = np.nonzero(similarities >= floor)
         ones, others = people[rows][high[0]], people[columns][high[1]]
         differ = ones != others
@@ -94,7 +91,7 @@ def highest_impostors(embeddings: NDArray[np.float32], people: NDArray[np.intp],
     """The most alike faces of different people, the most alike first, one pair of faces for each pair of people."""
     best = dict[tuple[int, int], LookAlikes]()
     floor = LOWEST
-    for similarities, rows, columns in _blocks(embeddings):
+    for similarities, rows, columns in pairs(embeddings):
         high = np.nonzero(similarities > floor)
         ones, others = people[rows][high[0]], people[columns][high[1]]
         falling = np.argsort(-similarities[high], kind="stable")
@@ -120,13 +117,3 @@ def _floor(histogram: NDArray[np.float64]) -> float:
     above = np.cumsum(histogram[::-1])[::-1]
     kept = max(KEPT_LEAST, KEPT_SHARE * float(above[0]))
     return float(EDGES[np.flatnonzero(above >= kept)[-1]]) if above[0] > kept else LOWEST
-
-
-def _blocks(embeddings: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.float32], slice, slice]]:
-    """Every pair of faces once: similarities of some rows with some columns; NOT_A_PAIR where it came before."""
-    for top in range(0, len(embeddings), BLOCK):
-        for left in range(top, len(embeddings), BLOCK):
-            similarities = embeddings[top : top + BLOCK] @ embeddings[left : left + BLOCK].T
-            if left == top:
-                similarities[np.tril_indices(len(similarities))] = NOT_A_PAIR
-            yield similarities, slice(top, top + BLOCK), slice(left, left + BLOCK)

@@ -3,6 +3,8 @@
 import pytest
 
 from demo.broker import BrokerUnavailable, EmbeddedBroker
+from records.database import open_database
+from records.gallery import GalleryRecords
 from tests.conftest import in_ci
 from tests.support.kafka_broker import ApacheKafka
 from tests.support.legs import record_leg
@@ -49,3 +51,18 @@ def database_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'likeness.db'}"
     return request.getfixturevalue("postgres").create_database()
+
+
+@pytest.fixture
+def database(database_url):
+    """A migrated database of each kind."""
+    database = open_database(database_url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def records(database):
+    """The gallery's records under a master key of zeros."""
+    return GalleryRecords(database, bytes(32))

@@ -1,18 +1,13 @@
 """What follows from a moderator's decision, on SQLite and on PostgreSQL."""
 
-import json
-
 import numpy as np
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from records.database import open_database
 from records.decisions import BurstRule, Consequences, DecisionRecords
 from records.errors import MasterKeyError, ReviewOfAnother, UnfitId, UnknownIdentity
-from records.gallery import GalleryRecords
-from records.gallery_changes import read_change
-from records.outbox import Outbox
 from records.references import ReferencePhoto
+from tests.support.announced import announced, waiting
 
 MASTER = bytes(32)
 VECTOR = np.eye(4, dtype=np.float32)[0]
@@ -23,19 +18,6 @@ SILENT, OWN, HEARD = (
     Consequences(False, True, False),
     Consequences(False, False, False),
 )
-
-
-@pytest.fixture
-def database(database_url):
-    database = open_database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def records(database):
-    return GalleryRecords(database, MASTER)
 
 
 @pytest.fixture
@@ -50,20 +32,6 @@ def moderator(database, ada):
     """Decides as moderator mo about Ada: `moderator("acc", "confirmed", "r1")`."""
     decisions = DecisionRecords(database, MASTER, NEVER)
     return lambda account_id, decision, review_id=None: decisions.record(ada, account_id, decision, "mo", review_id)
-
-
-def waiting(database):
-    rows = []
-    Outbox(database).drain(rows.extend)
-    return rows
-
-
-def announced(database, records):
-    """The newest state of the one identity that waits to be published, None without one."""
-    rows = waiting(database)
-    if not rows:
-        return None
-    return read_change(rows[-1].key, json.loads(rows[-1].value), records.data_keys([rows[-1].key])[rows[-1].key])
 
 
 def test_an_account_that_is_somebody_else_is_silenced_for_that_identity_only(database, records, ada, moderator):

@@ -10,23 +10,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from records.database import open_database
 from records.errors import AmbiguousName, DuplicateReference, UnknownIdentity, UnknownReference
 from records.gallery import GalleryRecords
 from records.gallery_changes import read_change
-from records.outbox import Outbox
 from records.references import ReferencePhoto
 from records.schema import Base
+from tests.support.announced import waiting
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@pytest.fixture
-def database(database_url):
-    database = open_database(database_url)
-    database.migrate()
-    yield database
-    database.close()
 
 
 @pytest.fixture
@@ -48,13 +39,6 @@ def photo(number, *packs):
         quality=0.75,
         embeddings=dict.fromkeys(packs or ("opencv-zoo",), vector),
     )
-
-
-def waiting(database):
-    rows = []
-    while Outbox(database).drain(rows.extend):
-        pass
-    return rows
 
 
 def opened(records, row):

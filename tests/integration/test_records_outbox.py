@@ -23,19 +23,6 @@ PHOTO = ReferencePhoto(
 )
 
 
-@pytest.fixture
-def database(database_url):
-    database = open_database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def records(database):
-    return GalleryRecords(database, bytes(32))
-
-
 def test_rows_come_in_order_and_no_more_than_asked_for(database, records):
     for number in range(5):
         records.add_identity(f"n{number}", "victim")

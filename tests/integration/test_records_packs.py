@@ -8,40 +8,18 @@ import numpy as np
 import pytest
 
 from detector.identity import Fingerprint
-from records.database import open_database
 from records.errors import LastEmbedding, UnknownIdentity, UnknownReference
-from records.gallery import GalleryRecords
 from records.gallery_changes import read_change
-from records.outbox import Outbox
 from records.references import ReferencePhoto
+from tests.support.announced import waiting
 
 OLD, NEW = np.eye(4, dtype=np.float32)[0], np.array([0, 0.6, 0.8], np.float32)
 PRINT = Fingerprint(bytes(range(32)), 87, bytes(range(32, 64)), 1280, 960, (10.5, 20.25, 100.125, 120.0))
 
 
-@pytest.fixture
-def database(database_url):
-    database = open_database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def records(database):
-    return GalleryRecords(database, bytes(32))
-
-
 def photo(number=1, fingerprint=None):
     box = (0.0, 0.0, 1.0, 1.0)
     return ReferencePhoto("consent", f"{number:064x}", b"jpeg", 1, 1, box, 1.0, {"old": OLD}, fingerprint)
-
-
-def waiting(database):
-    rows = []
-    while Outbox(database).drain(rows.extend):
-        pass
-    return rows
 
 
 def moved(records):

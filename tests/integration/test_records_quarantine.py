@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from records.database import open_database
 from records.decisions import BurstRule, DecisionRecords
-from records.gallery import GalleryRecords
 from records.gallery_changes import read_change
-from records.outbox import Outbox
 from records.references import ReferencePhoto
+from tests.support.announced import announced, waiting
 
 MASTER = bytes(32)
 VECTOR = np.eye(4, dtype=np.float32)[0]
@@ -35,37 +33,10 @@ class Clock:
 
 
 @pytest.fixture
-def database(database_url):
-    database = open_database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def records(database):
-    return GalleryRecords(database, MASTER)
-
-
-@pytest.fixture
 def ada(records, database):
     identity_id = records.add_identity("Ada", "victim", ["by-hand"], references=[PHOTO])
     waiting(database)
     return identity_id
-
-
-def waiting(database):
-    rows = []
-    Outbox(database).drain(rows.extend)
-    return rows
-
-
-def announced(database, records):
-    """The newest state of the one identity that waits to be published, None without one."""
-    rows = waiting(database)
-    if not rows:
-        return None
-    return read_change(rows[-1].key, json.loads(rows[-1].value), records.data_keys([rows[-1].key])[rows[-1].key])
 
 
 def dismiss(decisions, identity_id, *accounts):

@@ -69,6 +69,19 @@ def test_verdicts_are_explained_counted_and_compared(running, settings, portrait
     assert metric(settings, 'likeness_shadow_verdicts_total{outcome="review",shadow="review"}') == 2
 
 
+def test_a_threshold_that_the_gallerys_growth_moves_is_logged_and_exported(running, settings, portraits, caplog):
+    before = metric(settings, "likeness_threshold")
+    with caplog.at_level("INFO", logger="likeness.screening"):
+        for name in ("impostor_1.jpg", "impostor_2.jpg", "person_b_1.jpg"):
+            enrol(settings, name, portraits[name])
+        moved = "The threshold is derived anew from the gallery's size."
+        eventually(lambda: metric(settings, "likeness_gallery_references") == 4 and moved in caplog.messages)
+    record = next(record for record in caplog.records if record.getMessage() == moved)
+    assert record.threshold > record.was
+    eventually(lambda: metric(settings, "likeness_threshold") > before + 0.02)
+    assert metric(settings, "likeness_expected_detection_rate") > 0.9
+
+
 def metric_of(settings, name):
     return pytest.approx(metric(settings, name), abs=1e-4)
 

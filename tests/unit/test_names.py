@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.names import LONGEST_TEXT, NameClaim, NameIndex, shown, skeleton
+from detector.names import LONGEST_TEXT, NameIndex, shown, skeleton
+from detector.verdict import NameClaim
 
 GALLERY = {
     "macron": "Emmanuel Macron",
@@ -37,7 +38,7 @@ def names():
 
 
 def claimed(index, text):
-    return {claim.identity_id for claim in index.claimed(text, None)}
+    return {identity_id for identity_id, _ in index.claimed(text, None)}
 
 
 @pytest.mark.parametrize(
@@ -105,8 +106,8 @@ def test_another_name_claims_nobody(names, text):
 
 def test_a_claim_says_in_which_field_and_shows_it_without_control_characters(names):
     assert names.claimed("Emmanuel\u202e\x07 Macron", "adele_77") == [
-        NameClaim("macron", "display_name", "Emmanuel Macron"),
-        NameClaim("adele", "handle", "adele_77"),
+        ("macron", NameClaim("display_name", "Emmanuel Macron")),
+        ("adele", NameClaim("handle", "adele_77")),
     ]
 
 
@@ -182,7 +183,7 @@ def test_any_two_word_name_is_claimed_in_either_order_and_with_decoration(given_
 def test_no_text_breaks_a_lookup(text, name):
     index = NameIndex()
     index.set("someone", name)
-    assert {claim.identity_id for claim in index.claimed(text, text)} <= {"someone"}
+    assert {identity_id for identity_id, _ in index.claimed(text, text)} <= {"someone"}
 
 
 def test_what_is_shown_is_short_and_on_one_line():

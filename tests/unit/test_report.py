@@ -16,8 +16,6 @@ from likeness.face_sets import EmbeddedFaces, FaceSet
 from likeness.plots import price, standalone
 from likeness.report import report
 
-pytest.importorskip("matplotlib")
-
 TAIL = ImpostorTail(start=0.3, rate=0.01, slope=26, curvature=120, supported_fmr=1e-6)
 WORSE = ImpostorTail(start=0.36, rate=0.01, slope=26, curvature=120, supported_fmr=1e-4)
 GENUINE = tuple(float(share) for share in np.linspace(1, 0, 51))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from detector.watermark import TextLine, WatermarkReader, foreign_handles
+from detector.watermark import MOST_LINES, TextLine, WatermarkReader, foreign_handles
 from tests.support.portraits import fit, read_rgb
 
 BOX = (10.0, 20.0, 100.0, 16.0)
@@ -166,3 +166,12 @@ assert logging.getLogger("RapidOCR").handlers == []
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path.cwd(), timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_of_a_page_of_text_no_more_lines_are_read_than_a_picture_may_cost(reader):
+    page = Image.new("RGB", (900, 1400), "white")
+    for number in range(60):
+        text = f"line {number} of a page that nobody has to read"
+        ImageDraw.Draw(page).text((20, 10 + 23 * number), text, font=ImageFont.load_default(18), fill="black")
+    # Unbounded all 60 are; the whole, its upper and its lower part are read, and what is read twice counts once.
+    assert MOST_LINES <= len(reader.read(np.array(page))) <= 2 * MOST_LINES
