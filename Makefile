@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint bench evaluate lock schemas clean
+.PHONY: demo test lint chaos bench evaluate lock schemas clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
@@ -20,6 +20,10 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
+
+# Kill consumers, brokers and databases under load, and write docs/chaos.md's table; takes some twenty minutes.
+chaos: $(INSTALLED)
+	@LIKENESS_CHAOS=full $(BIN)/python -m pytest tests/chaos -p no:cacheprovider
 
 # Measure accuracy on the photographs that LIKENESS_FACES names, and write docs/accuracy.md's figures.
 evaluate: $(INSTALLED)

@@ -1,6 +1,7 @@
 """Every setting of Likeness as one object.
 
-Read in this order, later wins: config/likeness.toml, the file that LIKENESS_CONFIG names, LIKENESS_* variables.
+Read in this order, later wins: config/likeness.toml, the file that LIKENESS_CONFIG names, the files in the folder that
+LIKENESS_SECRETS_DIR names, LIKENESS_* variables.
 """
 
 import os
@@ -63,6 +64,11 @@ class Pictures(Section):
     max_pixels: Count
     decode_seconds: Seconds
     working_side: Annotated[int, Field(ge=320)]
+
+
+class Workers(Section):
+    seconds: Seconds
+    memory_bytes: Annotated[int, Field(ge=256_000_000)]
 
 
 class Faces(Section):
@@ -181,11 +187,16 @@ class Fetch(Section):
     attempts: Count
     max_redirects: Annotated[int, Field(ge=0)]
     concurrency: Count
+    per_host: Count
+    breaker_failures: Count
+    breaker_seconds: Seconds
 
 
 class Screening(Section):
     batch_size: Count
     batch_wait_ms: Count
+    in_flight: Annotated[int, Field(ge=1, le=10_000)]
+    in_flight_bytes: Count
     dead_letter_share: Share
     dead_letter_window: Count
     dead_letter_minimum: Count
@@ -214,6 +225,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, BeforeValidator(_default_home)] = Field(default_factory=_default_home, validate_default=True)
     models: Models
     pictures: Pictures
+    workers: Workers
     faces: Faces
     policy: Policy
     watermark: Watermark
@@ -244,6 +256,11 @@ class Settings(BaseSettings):
             nested = {name: value for name, value in env_settings.env_vars.items() if "__" in name}
             env_settings.env_vars = nested | {"likeness_home": env_settings.env_vars.get("likeness_home")}
         sources = [init_settings, env_settings]
+        if folder := os.environ.get("LIKENESS_SECRETS_DIR"):
+            # Not pydantic's own source of secrets: it reads every file in the folder, and fails at another's keystore.
+            secrets = EnvSettingsSource(settings_cls)
+            secrets.env_vars = _secrets(folder)
+            sources.append(secrets)
         if own := os.environ.get("LIKENESS_CONFIG"):
             sources.append(TomlConfigSettingsSource(settings_cls, Path(own)))
         sources.append(TomlConfigSettingsSource(settings_cls, packaged("likeness.toml")))
@@ -285,17 +302,46 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"{own} is not valid TOML: {error}.") from None
 
 
+def _secrets(folder: str) -> dict[str, str | None]:
+    """What the folder's files that are named as variables hold; others may be anybody's.
+
+    Raises SettingsError for what cannot be read, and for a file of a table that there is not.
+    """
+    found: dict[str, str | None] = {}
+    file = Path(folder)
+    try:
+        for file in sorted(Path(folder).iterdir()):
+            if _table(file.name):
+                _check_table(file.name)
+                found[file.name.lower()] = file.read_text("utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"LIKENESS_SECRETS_DIR: {file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"LIKENESS_SECRETS_DIR: {file} is not text in UTF-8.") from None
+    return found
+
+
 def _check_variables() -> None:
     """Raises SettingsError for a variable of a table that there is not, and for a value that is no UTF-8. Other
     LIKENESS_* variables may be anybody's: Kubernetes sets some for a service of that name."""
     for name, value in os.environ.items():
-        table, nested, _ = name.upper().removeprefix("LIKENESS_").partition("__")
-        if not name.upper().startswith("LIKENESS_") or not (nested or table == "HOME"):
+        if not _table(name) and name.upper() != "LIKENESS_HOME":
             continue
-        if nested and table.lower() not in Settings.model_fields:
-            raise SettingsError(f"Settings are wrong: {name} names the table [{table.lower()}], which there is not.")
+        _check_table(name)
         if value.encode(errors="replace").decode() != value:
             raise SettingsError(f"Settings are wrong: {name} is not text in UTF-8.")
+
+
+def _check_table(name: str) -> None:
+    table = _table(name)
+    if table and table not in Settings.model_fields:
+        raise SettingsError(f"Settings are wrong: {name} names the table [{table}], which there is not.")
+
+
+def _table(name: str) -> str:
+    """The table of likeness.toml that a variable or a secret's file sets something in; empty if it is not ours."""
+    table, nested, _ = name.lower().removeprefix("likeness_").partition("__")
+    return table if nested and name.lower().startswith("likeness_") else ""
 
 
 def _said(kind: str, message: str) -> str:

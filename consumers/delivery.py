@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
@@ -61,8 +62,11 @@ class Delivery(ABC):
     name: str
 
     @abstractmethod
-    def deliver(self, outputs: Sequence[OutgoingMessage], offsets: Offsets) -> None:
+    def deliver(self, outputs: Sequence[OutgoingMessage], offsets: Offsets, member: Any = None) -> None:
         """Return once the outputs are durable and the offsets committed.
+
+        `member`: the consumer's group_metadata() from when the partitions were known to be its own, so that nothing is
+        committed for partitions that the group has given to another since; None = as it is now.
 
         Blocks for some `kafka.transaction_seconds` at most. Raises DeliveryFailed, MessageTooLarge or WorkerFenced;
         no offset moves after that.
@@ -83,7 +87,7 @@ class AtLeastOnceDelivery(Delivery):
         self._consumer = consumer
         self._producer: KafkaProducer | None = make_producer(kafka)
 
-    def deliver(self, outputs: Sequence[OutgoingMessage], offsets: Offsets) -> None:
+    def deliver(self, outputs: Sequence[OutgoingMessage], offsets: Offsets, member: Any = None) -> None:
         try:
             if self._producer is None:
                 self._producer = make_producer(self._kafka)
@@ -123,10 +127,10 @@ class TransactionalDelivery(Delivery):
         with self._watched():
             self._producer: KafkaProducer | None = self._open()
 
-    def deliver(self, outputs: Sequence[OutgoingMessage], offsets: Offsets) -> None:
+    def deliver(self, outputs: Sequence[OutgoingMessage], offsets: Offsets, member: Any = None) -> None:
         with self._watched():
             try:
-                producer = self._prepare(outputs, offsets)
+                producer = self._prepare(outputs, offsets, member)
             except _FAILURES as error:
                 self._abandon(error)
                 raise named(error) from error
@@ -142,13 +146,14 @@ class TransactionalDelivery(Delivery):
     def close(self) -> None:
         drop(self._producer)
 
-    def _prepare(self, outputs: Sequence[OutgoingMessage], offsets: Offsets) -> KafkaProducer:
+    def _prepare(self, outputs: Sequence[OutgoingMessage], offsets: Offsets, member: Any) -> KafkaProducer:
         """All of a transaction but its commit."""
+        member = member or self._consumer.group_metadata()
         if self._producer is None:
             self._producer = self._open()
         self._producer.begin_transaction()
         send_all(self._producer, outputs, self._kafka.transaction_seconds)
-        self._producer.send_offsets_to_transaction(dict(offsets), self._consumer.group_metadata())
+        self._producer.send_offsets_to_transaction(dict(offsets), member)
         return self._producer
 
     def _settle(self) -> None:

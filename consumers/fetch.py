@@ -11,7 +11,8 @@ from collections.abc import Callable
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from config.settings import Fetch, SettingsError
-from consumers.fetch_http import HttpSource, Resolve
+from consumers.fetch_http import HttpSource
+from consumers.fetch_lookup import Resolve
 from consumers.fetch_object import FileSource, S3Source
 from consumers.fetch_rules import REASONS, Deadline, FetchRefused, split_url
 
@@ -47,17 +48,19 @@ class PictureFetcher:
         file = FileSource(fetch.file_root, max_bytes)
         self._readers = {"http": self._http.read, "https": self._http.read, "s3": self._s3.read, "file": file.read}
 
-    def fetch(self, url: str) -> bytes:
-        """The picture's bytes, at most `max_bytes`, within `total_seconds`. Raises FetchRefused."""
+    def fetch(self, url: str, deadline: Deadline | None = None) -> bytes:
+        """The picture's bytes, at most `max_bytes`, by the deadline, which is `total_seconds` from now unless given.
+
+        Raises FetchRefused.
+        """
         scheme = split_url(url).scheme
         reader = self._readers.get(scheme)
         if reader is None:
             raise FetchRefused("scheme_not_allowed", f"{scheme[:20]}: is not one of http, https, s3 and file.")
-        total = self._fetch.total_seconds
-        deadline = Deadline(self._clock() + total, total, self._clock)
+        end = deadline or Deadline.after(self._fetch.total_seconds, self._clock)
 
         def enough(state: RetryCallState) -> bool:
-            return state.attempt_number >= self._fetch.attempts or state.upcoming_sleep >= deadline.remaining
+            return state.attempt_number >= self._fetch.attempts or state.upcoming_sleep >= end.remaining
 
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, FetchRefused) and error.retryable),
@@ -67,8 +70,10 @@ class PictureFetcher:
             reraise=True,
         )
         try:
-            return retrying(reader, url, deadline)
-        except FetchRefused:
+            return retrying(reader, url, end)
+        except FetchRefused as refused:
+            # Its frames hold the bytes that came in, and tenacity ties them into a cycle that only gc would free.
+            refused.__traceback__ = None
             raise
         except Exception as error:  # whatever a host or an object store makes its client meet: the rest must flow on
             log.exception("A picture could not be fetched.")

@@ -3,7 +3,6 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib3.exceptions import HTTPError, SSLError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from config.settings import Fetch
+from consumers.fetch_lookup import Lookups, Resolve
 from consumers.fetch_rules import Deadline, FetchRefused, HostRules, HttpTarget
 
 PIECE = 64 * 1024
@@ -23,9 +23,6 @@ HEADERS = {"Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity", "User-A
 GONE = {404, 410}
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 KEPT_POOLS = 64
-
-Resolve = Callable[..., list[Any]]
-"""Answers like socket.getaddrinfo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +76,7 @@ class HttpSource:
         self._connect_seconds = fetch.connect_seconds
         self._max_redirects = fetch.max_redirects
         self._max_bytes = max_bytes
-        self._resolve = resolve
-        # A resolver cannot be interrupted, so it works aside and the fetch stops waiting for it.
-        self._lookups = ThreadPoolExecutor(fetch.concurrency, thread_name_prefix="resolve")
+        self._lookups = Lookups(resolve)
         context = ssl.create_default_context()
         context.sslsocket_class = _TlsSocket
         # A PoolManager never asks the environment for proxies: one would connect past the vetted addresses.
@@ -108,7 +103,6 @@ class HttpSource:
 
     def close(self) -> None:
         self._pools.clear()
-        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
     def _asked(self, target: HttpTarget, deadline: Deadline) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -196,14 +190,6 @@ class HttpSource:
         raise FetchRefused("unreachable", detail, retryable=True) from failure
 
     def _addresses(self, target: HttpTarget, deadline: Deadline) -> list[Any]:
-        lookup = self._lookups.submit(self._resolve, target.host, target.port, type=socket.SOCK_STREAM)
-        try:
-            found = lookup.result(deadline.left())
-        except TimeoutError as error:
-            lookup.cancel()
-            raise deadline.passed() from error
-        except OSError as error:
-            detail = f"{target.host} does not resolve ({error.strerror}): look at its name and at the resolver."
-            raise FetchRefused("unreachable", detail, retryable=error.errno == socket.EAI_AGAIN) from error
+        found = self._lookups.find(target.host, target.port, deadline)
         self._hosts.vet(target, [ip_address(entry[4][0]) for entry in found])
         return found

@@ -22,7 +22,8 @@ REASONS = MappingProxyType(
         "too_many_redirects": "More redirects than max_redirects, or a loop of them.",
         "too_many_bytes": "The picture is larger than max_bytes.",
         "encoding_not_allowed": "The server compressed its answer although it was asked not to.",
-        "fetch_timeout": "The picture was not there within total_seconds, redirects and retries included.",
+        "fetch_timeout": "The picture was not there within total_seconds, waiting, redirects and retries included.",
+        "host_down": "The host failed breaker_failures times in a row and is left alone for breaker_seconds.",
         "unreachable": "The host does not resolve, does not connect, fails TLS or breaks the connection.",
         "http_status": "The server answered with a status other than 200, 404 and 410.",
         "not_found": "There is no such picture: 404, 410, no such object or no such file.",
@@ -67,6 +68,10 @@ class Deadline:
     at: float
     total: float
     clock: Callable[[], float]
+
+    @classmethod
+    def after(cls, seconds: float, clock: Callable[[], float]) -> Self:
+        return cls(clock() + seconds, seconds, clock)
 
     @property
     def remaining(self) -> float:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -30,6 +31,8 @@ class GalleryRelay:
         self._stop = stop
         self._producer: KafkaProducer | None = None
         self._thread = threading.Thread(target=self._run, name="gallery-relay", daemon=True)
+        self._drained = time.monotonic()
+        metrics.since_outbox.set_function(lambda: time.monotonic() - self._drained)
 
     def drain(self) -> int:
         """Publish all that waits now; how many rows that was. Raises DatabaseAway, BrokerAway, DeliveryFailed or
@@ -37,6 +40,7 @@ class GalleryRelay:
         total = 0
         while count := self._outbox.drain(self._publish):
             total += count
+        self._drained = time.monotonic()
         return total
 
     def start(self) -> None:

@@ -3,13 +3,9 @@
 Secrets leave their wrapping only here. Whatever the guarantees of delivery.py rest on cannot be overridden.
 """
 
-import contextlib
 import logging
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from threading import Event
 from typing import Any
 
@@ -20,6 +16,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from config.settings import Kafka, SettingsError
+from consumers.greeting import Refused, Unfit, Unreachable, check_security, greet
 
 Records = list[Any]
 """kafka-python ConsumerRecords in the order of their offsets."""
@@ -30,13 +27,12 @@ _FIXED = frozenset(
 )
 _POLL_MS = 50
 _QUIET_SECONDS = 1.0
-_HANDSHAKE_SECONDS = 12.0
 
 log = logging.getLogger(__name__)
 
 
 class BrokerAway(ConnectionError):
-    """No broker answers; the message names the bootstrap servers and never a secret."""
+    """No broker answers or none lets us in; the message names where and why, and never a secret."""
 
 
 def client_options(kafka: Kafka) -> dict[str, Any]:
@@ -62,7 +58,8 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
         "ssl_cafile": str(kafka.ssl_cafile) if kafka.ssl_cafile else None,
         "ssl_certfile": str(kafka.ssl_certfile) if kafka.ssl_certfile else None,
         "ssl_keyfile": str(kafka.ssl_keyfile) if kafka.ssl_keyfile else None,
-        "ssl_password": kafka.ssl_password.get_secret_value() if kafka.ssl_password else None,
+        # Never None with a certificate: OpenSSL would ask the terminal for an encrypted key's password.
+        "ssl_password": kafka.ssl_password.get_secret_value() if kafka.ssl_password else kafka.ssl_certfile and "",
         "ssl_check_hostname": kafka.ssl_check_hostname,
     }
     return {name: value for name, value in options.items() if value is not None}
@@ -122,8 +119,13 @@ def make_admin(kafka: Kafka, **options: Any) -> KafkaAdminClient:
 def wait_for_broker(kafka: Kafka, stop: Event, on_wait: Callable[[str], None], max_seconds: float = 30.0) -> None:
     """Return once a broker answers; `on_wait` gets a sentence before each pause, pauses grow up to `max_seconds`.
 
-    Raises BrokerAway when `stop` is set first.
+    A broker that refuses us is waited for as well: what it knows of users and certificates may be mended there.
+    Raises SettingsError when no broker could accept what is set, and BrokerAway when `stop` is set first.
     """
+    try:
+        check_security(client_options(kafka))
+    except Unfit as error:
+        raise SettingsError(f"{error}.") from None
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(BrokerAway),
         wait=tenacity.wait_random_exponential(multiplier=0.25, max=max_seconds),
@@ -169,20 +171,20 @@ def _stable_ends(consumer: KafkaConsumer, partitions: set[TopicPartition]) -> di
     return ends
 
 
-def rewind(consumer: KafkaConsumer) -> None:
-    """Seek every assigned partition to where the group's committed offset stands, or to its beginning without one."""
+def rewind(consumer: KafkaConsumer) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Seek every assigned partition to where the group's committed offset stands, or to its beginning without one.
+
+    The committed offsets of those that have one.
+    """
+    stands = {}
     for partition in consumer.assignment():
-        committed = consumer.committed(partition)
+        committed = consumer.committed(partition, metadata=True)
         if committed is None:
             consumer.seek_to_beginning(partition)
         else:
-            consumer.seek(partition, committed)
-
-
-def after(record: Any) -> dict[TopicPartition, OffsetAndMetadata]:
-    """The offset to commit once `record` is done with."""
-    partition = TopicPartition(record.topic, record.partition)
-    return {partition: OffsetAndMetadata(record.offset + 1, "", record.leader_epoch)}
+            consumer.seek(partition, committed.offset)
+            stands[partition] = committed
+    return stands
 
 
 def _merged(
@@ -193,45 +195,28 @@ def _merged(
 
 
 def _greet(kafka: Kafka) -> None:
-    """Raise BrokerAway unless a broker answers."""
-    # A client that cannot connect leaves a thread and sockets behind, so knock before one is made.
-    for server in kafka.bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=5):
-            _shake_hands(kafka)
-            return
-    raise _away(kafka)
-
-
-def _shake_hands(kafka: Kafka) -> None:
-    """Raise BrokerAway unless a client is answered in time: over the wrong protocol the library would wait for ever."""
-    greeted: Future[None] = Future()
-
-    def greet() -> None:
+    """Raise BrokerAway unless one of the brokers lets this client in."""
+    options = client_options(kafka)
+    silent, refusals = "", []
+    for server in options["bootstrap_servers"]:
+        host, _, port = server.rpartition(":")
         try:
-            make_admin(kafka).close()
-        except Exception as error:  # handed on to the caller, whatever it is
-            greeted.set_exception(error)
-        else:
-            greeted.set_result(None)
-
-    threading.Thread(target=greet, name="kafka-greeting", daemon=True).start()
-    try:
-        greeted.result(_HANDSHAKE_SECONDS)
-    except TimeoutError:
-        raise BrokerAway(
-            f"{kafka.bootstrap_servers} can be reached, but does not answer over {kafka.security_protocol}: "
-            "see kafka.security_protocol."
-        ) from None
+            greet(host.strip("[]"), int(port), options)
+            return
+        except Unreachable as error:
+            silent = f"No Kafka broker answers at {kafka.bootstrap_servers} over {kafka.security_protocol} ({error})."
+        except Refused as error:
+            refusals.append(f"The broker at {server} cannot be used over {kafka.security_protocol}: {error}.")
+        except Unfit as error:
+            raise BrokerAway(f"Kafka cannot be asked: {error}.") from error
+    raise BrokerAway(refusals[0] if refusals else silent)
 
 
 def _connected(kafka: Kafka, make: Callable[[], Any]) -> Any:
+    # A client that cannot connect leaves a thread and sockets behind and does not tell why.
+    _greet(kafka)
     try:
         return make()
     except (KafkaError, OSError) as error:
-        raise _away(kafka, error) from error
-
-
-def _away(kafka: Kafka, error: Exception | None = None) -> BrokerAway:
-    cause = f" ({type(error).__name__})" if error else ""
-    return BrokerAway(f"No Kafka broker answers at {kafka.bootstrap_servers} over {kafka.security_protocol}{cause}.")
+        where = f"{kafka.bootstrap_servers} over {kafka.security_protocol}"
+        raise BrokerAway(f"No Kafka broker answers at {where} ({type(error).__name__}).") from error

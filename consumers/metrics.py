@@ -84,6 +84,22 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64, 128),
             registry=registry,
         )
+        self.in_flight = Gauge(
+            "likeness_uploads_in_flight", "Uploads taken on that have no delivered outcome yet.", registry=registry
+        )
+        self.workers_lost = Counter(
+            "likeness_workers_lost",
+            "Worker processes that were replaced, by how they ended: crash, timeout.",
+            ["how"],
+            registry=registry,
+        )
+        self.fetches_waiting = Gauge(
+            "likeness_fetches_waiting", "Pictures by URL that wait for a place at their host.", registry=registry
+        )
+        self.fetches_running = Gauge("likeness_fetches_running", "Pictures by URL under way.", registry=registry)
+        self.fetch_hosts_down = Gauge(
+            "likeness_fetch_hosts_down", "Image hosts that are left alone after failures in a row.", registry=registry
+        )
         self.delivery_failures = Counter(
             "likeness_delivery_failures", "Batches whose delivery failed and was repeated.", registry=registry
         )
@@ -101,6 +117,11 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self.since_outbox = Gauge(
+            "likeness_seconds_since_outbox",
+            "Seconds since the outbox was last looked at, and what it held sent, without an error.",
+            registry=registry,
+        )
         self.published = Counter("likeness_outbox_published", "Gallery changes sent to Kafka.", registry=registry)
         self.lag = Gauge(
             "likeness_consumer_lag", "Uploads not yet consumed, by partition.", ["partition"], registry=registry
@@ -108,9 +129,16 @@ class Metrics:
         self.since_poll = Gauge(
             "likeness_seconds_since_poll", "Seconds since the consumer last asked for uploads.", registry=registry
         )
+        self.rebalances = Counter(
+            "likeness_rebalances",
+            "Times that the group has given this worker partitions, the first time included.",
+            registry=registry,
+        )
         self.ready = Gauge("likeness_ready", "1 while the consumer screens.", registry=registry)
         # So that a first event is an increase from 0, which an alert can see.
         for outcome in ("clear", "review", "no_face", "dead_letter"):
             self.events.labels(outcome)
+        for how in ("crash", "timeout"):
+            self.workers_lost.labels(how)
         for result in ("applied", "removed", "stale", "unreadable"):
             self.gallery_changes.labels(result)

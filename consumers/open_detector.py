@@ -1,92 +1,108 @@
 """A detector as the settings want it, with an empty index, and its shadow if they want one."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from config import Settings, packaged
 from detector import Detector, FaceLimits, GalleryIndex, PictureLimits
 from detector.calibration import Calibration, read_calibration
-from detector.engine import FaceEngine
+from detector.engine import EngineFacts, FaceEngine
+from detector.looking import InProcesses, InThreads, WorkerNeeds
+from detector.matching import Matcher
 from detector.open_engine import open_engine
 from detector.packs import read_packs
 from detector.policy import Policy, PolicySettings
+from detector.probing import Prober
 from detector.watermark import WatermarkReader
+from detector.worker_pool import How
 
 
 def open_prober(settings: Settings) -> Detector:
     """A detector to probe pictures with, whatever the policy: its verdicts mean nothing. Raises PackError."""
-    engine = _engine(settings, settings.models.pack)
+    looking = _in_threads(settings)
+    facts = EngineFacts.of(looking.prober.engine)
     anything = replace(policy_settings(settings, threshold=1.0), worst_cohort=False)
-    return _detector(settings, engine, GalleryIndex(engine.pack, engine.dimension), Policy(engine.pack, anything, None))
+    return Detector(_matcher(settings, facts, Policy(facts.pack, anything, None)), looking)
 
 
 def open_detector(settings: Settings) -> Detector:
-    """Raises PackError, NoThreshold, CalibrationUnfit."""
-    engine = _engine(settings, settings.models.pack)
-    wanted = settings.policy.threshold
-    reading = settings.watermark.read
-    return _detector(
-        settings,
-        engine,
-        GalleryIndex(engine.pack, engine.dimension),
-        Policy(
-            engine.pack, policy_settings(settings, threshold=wanted), _calibration(settings.policy.calibration, engine)
-        ),
-        watermarks=None if reading == "never" else WatermarkReader(threads=1),
-        read_all=reading == "all",
+    """For pictures from trusted hands: all is done in threads of this process. Raises PackError, NoThreshold,
+    CalibrationUnfit."""
+    reader = None if settings.watermark.read == "never" else WatermarkReader()
+    looking = _in_threads(settings, reader)
+    facts = EngineFacts.of(looking.prober.engine)
+    return Detector(_matcher(settings, facts, _policy(settings, facts)), looking, reading=settings.watermark.read)
+
+
+def open_watched_detector(settings: Settings, on_lost: Callable[[How], None]) -> Detector:
+    """The detector of the screening process: pictures are looked at in worker processes; `on_lost` is told of each that
+    had to be replaced. Raises PackError, NoThreshold, CalibrationUnfit, WorkersBroken."""
+    chosen, pictures = settings.shadow, _picture_limits(settings)
+    beside = chosen.pack if chosen.pack not in (None, settings.models.pack) else None
+    needs = WorkerNeeds(
+        pack=settings.models.pack,
+        beside=beside,
+        packs=read_packs(packaged("models.toml")),
+        models=settings.home / "models",
+        min_score=settings.faces.min_score,
+        pictures=pictures,
+        faces=_face_limits(settings),
     )
+    looking = InProcesses(
+        needs,
+        workers=settings.models.threads,
+        readers=1 if settings.watermark.read == "findings" else settings.models.threads,
+        seconds=settings.workers.seconds,
+        memory_bytes=settings.workers.memory_bytes,
+        on_lost=on_lost,
+    )
+    matcher = _matcher(settings, looking.facts, _policy(settings, looking.facts))
+    shadow = _shadow(settings, matcher, looking.facts_beside or looking.facts) if chosen.on else None
+    return Detector(matcher, looking, reading=settings.watermark.read, shadow=shadow)
 
 
-def open_watched_detector(settings: Settings) -> Detector:
-    """The detector of the screening process. Raises PackError, NoThreshold, CalibrationUnfit."""
-    detector = open_detector(settings)
-    if settings.shadow.on:
-        detector.shadow = _shadow(settings, detector)
-    return detector
-
-
-def _shadow(settings: Settings, primary: Detector) -> Detector:
-    """Judges what `primary` has seen by [shadow]; what is not set there is as in [models] and [policy]."""
+def _shadow(settings: Settings, primary: Matcher, facts: EngineFacts) -> Matcher:
+    """Judges by [shadow]; what is not set there is as in [models] and [policy]."""
     chosen = settings.shadow
-    engine, index = primary.engine, primary.index
-    if chosen.pack is not None and chosen.pack != settings.models.pack:
-        engine = _engine(settings, chosen.pack)
-        index = GalleryIndex(engine.pack, engine.dimension)
-    same_pack = engine is primary.engine
+    same_pack = facts.pack == primary.index.pack
     calibration = chosen.calibration or (settings.policy.calibration if same_pack else None)
     threshold = chosen.threshold
     if threshold is None and chosen.review_budget is None and same_pack:
         threshold = settings.policy.threshold
     wanted = policy_settings(settings, threshold=threshold, review_budget=chosen.review_budget)
-    policy = Policy(engine.pack, wanted, _calibration(calibration, engine), table="shadow")
-    return _detector(settings, engine, index, policy)
+    policy = Policy(facts.pack, wanted, _calibration(calibration, facts), table="shadow")
+    if same_pack:
+        return Matcher(primary.index, policy, settings.models.threads)
+    return _matcher(settings, facts, policy)
 
 
-def _engine(settings: Settings, pack: str) -> FaceEngine:
-    return open_engine(
-        pack, read_packs(packaged("models.toml")), settings.home / "models", min_score=settings.faces.min_score
+def _in_threads(settings: Settings, reader: WatermarkReader | None = None) -> InThreads:
+    engine: FaceEngine = open_engine(
+        settings.models.pack,
+        read_packs(packaged("models.toml")),
+        settings.home / "models",
+        min_score=settings.faces.min_score,
     )
+    prober = Prober(engine, _picture_limits(settings), _face_limits(settings))
+    return InThreads(prober, reader, settings.models.threads)
 
 
-def _detector(
-    settings: Settings,
-    engine: FaceEngine,
-    index: GalleryIndex,
-    policy: Policy,
-    *,
-    watermarks: WatermarkReader | None = None,
-    read_all: bool = False,
-) -> Detector:
-    return Detector(
-        engine,
-        index,
-        policy,
-        pictures=PictureLimits(**settings.pictures.model_dump()),
-        faces=FaceLimits(settings.faces.min_size, settings.faces.max_faces),
-        threads=settings.models.threads,
-        watermarks=watermarks,
-        read_all=read_all,
-    )
+def _matcher(settings: Settings, facts: EngineFacts, policy: Policy) -> Matcher:
+    return Matcher(GalleryIndex(facts.pack, facts.dimension), policy, settings.models.threads)
+
+
+def _policy(settings: Settings, facts: EngineFacts) -> Policy:
+    wanted = policy_settings(settings, threshold=settings.policy.threshold)
+    return Policy(facts.pack, wanted, _calibration(settings.policy.calibration, facts))
+
+
+def _picture_limits(settings: Settings) -> PictureLimits:
+    return PictureLimits(**settings.pictures.model_dump())
+
+
+def _face_limits(settings: Settings) -> FaceLimits:
+    return FaceLimits(settings.faces.min_size, settings.faces.max_faces)
 
 
 def policy_settings(
@@ -103,5 +119,5 @@ def policy_settings(
     )
 
 
-def _calibration(chosen: Path | None, engine: FaceEngine) -> Calibration | None:
-    return engine.calibration if chosen is None else read_calibration(chosen)
+def _calibration(chosen: Path | None, facts: EngineFacts) -> Calibration | None:
+    return facts.calibration if chosen is None else read_calibration(chosen)

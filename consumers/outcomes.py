@@ -1,8 +1,11 @@
 """What comes out of an upload: its screening, a review for a suspicion, or a dead letter."""
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from kafka import TopicPartition
 
 from config.settings import Topics
 from consumers.dead_letters import dead_letter
@@ -20,21 +23,26 @@ from consumers.outgoing import OutgoingMessage
 from detector import Verdict
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Screened:
-    """One consumed record on its way: `upload` once read, then its picture and verdict, or why it has none.
-    `compact`: its outcome must do without the bytes of the upload, which made it too large."""
+    """One consumed record on its way: `upload` once read, then its verdict, or why it has none.
+
+    `step`: what is awaited, the picture's bytes or, once `fetched`, the verdict; `began` and `ended`: when, in seconds
+    of time.perf_counter and time.monotonic. `compact`: its outcome must do without the upload's bytes, which made it
+    too large. `size`: bytes held for it."""
 
     record: Any
+    partition: TopicPartition
     upload: AvatarUploaded | None = None
-    picture: bytes | None = None
+    step: Future[Any] | None = None
+    began: float = 0.0
+    fetched: bool = False
     verdict: Verdict | None = None
     reason: str | None = None
     detail: str = ""
+    ended: float = 0.0
     compact: bool = False
-
-    def fail(self, reason: str, detail: str) -> None:
-        self.reason, self.detail = reason, detail
+    size: int = 0
 
 
 def outcome(item: Screened, topics: Topics, at: datetime) -> list[OutgoingMessage]:

@@ -1,14 +1,15 @@
 """The main loop: avatar-uploads in, exactly one screening or dead letter out per upload, reviews for suspicions.
 
-1. poll a batch  2. read each message and get its picture  3. screen them together  4. deliver outcomes and offsets.
-A batch that cannot be delivered is consumed again; ids derive from the event, so a repeat changes nothing.
+1. poll  2. read each message, get its picture, screen it: many uploads side by side  3. deliver what has ended.
+Uploads end in any order (consumers/progress.py), so nothing waits for a slow one. What cannot be delivered is consumed
+again; ids derive from the event, so a repeat changes nothing.
 """
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,24 +20,28 @@ from kafka.structs import OffsetAndMetadata
 from config import Settings
 from consumers.dead_letters import DeadLetterLimit
 from consumers.delivery import Delivery, DeliveryFailed, MessageTooLarge
-from consumers.fetch import FetchRefused, PictureFetcher
-from consumers.kafka import after, rewind
+from consumers.fetch_queue import FetchQueue
+from consumers.fetch_rules import FetchRefused
+from consumers.kafka import rewind
 from consumers.messages import MessageRejected, Profile, inline_bytes, read_upload
 from consumers.metrics import Metrics
 from consumers.outcomes import Screened, outcome
-from detector import Detector, Upload, Verdict
-from detector.shadow import changed_cases
+from consumers.progress import Progress
+from consumers.reporting import Reporter
+from detector import Detector, Upload
 
 log = logging.getLogger("likeness.screening")
 PAUSE_SECONDS = (0.2, 10.0)
-"""Shortest and longest pause before a batch that could not be delivered is tried again."""
+"""Shortest and longest pause before what could not be delivered is tried again."""
 
-THRESHOLD_STEP = 0.005
-"""Cosine by which the threshold has moved when it is logged again."""
+MOMENT_SECONDS = 0.02
+"""How long the loop waits for a step of an upload to end before it polls again."""
+
+REPORT_SECONDS = 1.0
 
 
 class Screening:
-    """Consumes uploads until `stop` is set; finishes and commits what it holds, then returns."""
+    """Consumes uploads until `stop` is set; delivers what has ended by then, and returns."""
 
     def __init__(
         self,
@@ -44,110 +49,205 @@ class Screening:
         consumer: KafkaConsumer,
         delivery: Delivery,
         detector: Detector,
-        fetcher: PictureFetcher,
+        fetches: FetchQueue,
         metrics: Metrics,
         stop: threading.Event,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
+        self._limits = settings.screening
         self._consumer = consumer
         self._delivery = delivery
         self._detector = detector
-        self._fetcher = fetcher
+        self._fetches = fetches
         self._metrics = metrics
+        self._reporter = Reporter(metrics)
         self._stop = stop
         self._now = now
-        limits = settings.screening
-        self._limit = DeadLetterLimit(limits.dead_letter_share, limits.dead_letter_window, limits.dead_letter_minimum)
-        self._fetches = ThreadPoolExecutor(settings.fetch.concurrency, thread_name_prefix="fetch")
+        self._dead_letters = DeadLetterLimit(
+            self._limits.dead_letter_share, self._limits.dead_letter_window, self._limits.dead_letter_minimum
+        )
+        self._membership = _Membership(metrics)
+        self._changes = 0
+        self._member: Any = None
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._in_work: set[Screened] = set()
+        self._bytes = 0
+        self._news: queue.SimpleQueue[Screened] = queue.SimpleQueue()
+        self._ended: list[Screened] = []
+        self._full = False
         self._pause = PAUSE_SECONDS[0]
-        self._told_threshold: float | None = None
+        self._reported = 0.0
         self.last_poll = time.monotonic()
-        self.joined = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has taken this worker in, even if it has no partition for it."""
+        return self._membership.joined
 
     def run(self) -> None:
-        """Raises TooManyDeadLetters or WorkerFenced when the process must leave."""
-        self._consumer.subscribe([self._settings.topics.uploads], listener=_Joined(self))
+        """Raises TooManyDeadLetters, WorkerFenced or WorkersBroken when the process must leave."""
+        self._consumer.subscribe([self._settings.topics.uploads], listener=self._membership)
         try:
             while not self._stop.is_set():
-                self.last_poll = time.monotonic()
-                polled = self._consumer.poll(
-                    timeout_ms=self._settings.screening.batch_wait_ms, max_records=self._settings.screening.batch_size
-                )
-                self._report_lag()
-                self._report_policy()
-                if polled:
-                    self._handle([record for records in polled.values() for record in records])
+                self._report()
+                self._take_on(self._poll())
+                self._advance()
+                if self._is_due():
+                    self._deliver()
+            if self._ended:
+                self._deliver()
         finally:
-            self._fetches.shutdown(cancel_futures=True)
+            self._forget()
 
-    def _handle(self, records: Sequence[Any]) -> None:
-        batch = [self._read(record) for record in records]
-        self._fetch([item for item in batch if item.reason is None and item.picture is None])
-        self._screen([item for item in batch if item.reason is None])
-        self._limit.check([item.reason for item in batch])
-        if self._deliver(batch):
-            self._limit.count([item.reason for item in batch])
-            self._count(batch)
+    # Taking uploads on
 
-    def _read(self, record: Any) -> Screened:
-        item = Screened(record)
+    def _poll(self) -> dict[TopicPartition, list[Any]]:
+        self._hold_back()
+        self.last_poll = time.monotonic()
+        wait_ms = 0 if self._in_work else self._limits.batch_wait_ms
+        polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
+            timeout_ms=wait_ms, max_records=self._limits.batch_size
+        )
+        if self._membership.changes != self._changes:
+            # Whose records these are is anyone's guess; from the committed positions on they are ours.
+            self._stand()
+            return {}
+        return polled
+
+    def _hold_back(self) -> None:
+        """Pause partitions while there is enough to do; the group sees a consumer that polls."""
+        most, least = self._limits.in_flight, self._limits.in_flight * 3 // 4
+        most_bytes = self._limits.in_flight_bytes
+        self._full = (len(self._in_work) >= least or self._bytes >= most_bytes * 3 // 4) and (
+            self._full or len(self._in_work) >= most or self._bytes >= most_bytes
+        )
+        assigned, paused = self._consumer.assignment(), self._consumer.paused()
+        held = {one for one in assigned if self._full or (one in self._progress and self._progress[one].full)}
+        if held - paused:
+            self._consumer.pause(*(held - paused))
+        if paused - held:
+            self._consumer.resume(*(paused - held))
+
+    def _take_on(self, polled: dict[TopicPartition, list[Any]]) -> None:
+        for partition, records in polled.items():
+            if partition not in self._progress:
+                self._progress[partition] = Progress(OffsetAndMetadata(records[0].offset, "", -1))
+            progress = self._progress[partition]
+            for record in records:
+                if progress.begin(record.offset, record.leader_epoch):
+                    self._begin(Screened(record, partition))
+
+    def _begin(self, item: Screened) -> None:
+        self._in_work.add(item)
+        self._hold(item, len(item.record.value or b""))
         try:
-            item.upload = read_upload(record.value)
-            if item.upload.image.base64 is not None:
-                item.picture = inline_bytes(item.upload.image)
+            item.upload = read_upload(item.record.value)
+            image = item.upload.image
+            picture = None if image.base64 is None else inline_bytes(image)
         except MessageRejected as rejected:
-            item.fail(rejected.reason, rejected.detail)
-        return item
+            self._fail(item, rejected.reason, rejected.detail)
+            return
+        if picture is None:
+            self._await(item, self._fetches.submit(str(image.url)))
+        else:
+            self._screen(item, picture)
 
-    def _fetch(self, batch: Sequence[Screened]) -> None:
-        """Fill in pictures that stand elsewhere, several at a time."""
+    def _hold(self, item: Screened, size: int) -> None:
+        item.size += size
+        self._bytes += size
 
-        def fetch(item: Screened) -> None:
-            started = time.perf_counter()
+    def _screen(self, item: Screened, picture: bytes) -> None:
+        assert item.upload is not None
+        profile = item.upload.profile or Profile()
+        item.fetched = True
+        self._hold(item, len(picture))
+        upload = Upload(picture, item.upload.account_id, profile.display_name, profile.handle)
+        self._await(item, self._detector.submit(upload))
+
+    def _await(self, item: Screened, step: Any) -> None:
+        item.step, item.began = step, time.perf_counter()
+        step.add_done_callback(lambda _: self._news.put(item))
+
+    # Steps that end
+
+    def _advance(self) -> None:
+        """Take each upload whose fetch or screening has ended a step further; wait a moment for the first."""
+        if not self._in_work:
+            return
+        try:
+            item = self._news.get(timeout=0 if self._ended and self._is_due() else MOMENT_SECONDS)
+            while True:
+                if item in self._in_work:
+                    self._step_ended(item)
+                item = self._news.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _step_ended(self, item: Screened) -> None:
+        step, item.step = item.step, None
+        assert step is not None
+        if not item.fetched:
+            self._metrics.stage.labels("fetch").observe(time.perf_counter() - item.began)
             try:
-                item.picture = self._fetcher.fetch(str(item.upload and item.upload.image.url))
+                picture = step.result()
             except FetchRefused as refused:
-                item.fail(refused.reason, refused.detail)
-            self._metrics.stage.labels("fetch").observe(time.perf_counter() - started)
+                self._fail(item, refused.reason, refused.detail)
+            else:
+                self._screen(item, picture)
+            return
+        item.verdict = step.result()
+        if item.verdict.outcome == "unscreenable":
+            self._fail(item, item.verdict.reason or "unscreenable", item.verdict.detail or "")
+        else:
+            self._end(item)
 
-        list(self._fetches.map(fetch, batch))
+    def _fail(self, item: Screened, reason: str, detail: str) -> None:
+        item.reason, item.detail = reason, detail
+        self._end(item)
 
-    def _screen(self, batch: Sequence[Screened]) -> None:
-        uploads = [_upload(item) for item in batch]
-        for item, verdict in zip(batch, self._detector.screen_batch(uploads), strict=True):
-            item.picture = None
-            item.verdict = verdict
-            if verdict.outcome == "unscreenable":
-                item.fail(verdict.reason or "unscreenable", verdict.detail or "")
+    def _end(self, item: Screened) -> None:
+        item.ended = time.monotonic()
+        self._ended.append(item)
 
-    def _deliver(self, batch: Sequence[Screened]) -> bool:
-        """Whether the batch is delivered; if not, the consumer stands where the batch began."""
-        offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+    # Delivering
+
+    def _is_due(self) -> bool:
+        """Whether enough has ended, or has waited long enough for company."""
+        if not self._ended:
+            return False
+        alone = len(self._ended) == len(self._in_work)
+        waited = time.monotonic() - self._ended[0].ended
+        return alone or len(self._ended) >= self._limits.batch_size or waited >= self._limits.batch_wait_ms / 1000
+
+    def _deliver(self) -> None:
+        if self._membership.changes != self._changes:
+            return
+        batch = self._ended
+        reasons = [item.reason for item in batch]
+        self._dead_letters.check(reasons)
+        by_partition: dict[TopicPartition, set[int]] = {}
         for item in batch:
-            offsets |= after(item.record)
+            by_partition.setdefault(item.partition, set()).add(item.record.offset)
+        offsets = {one: self._progress[one].after(ended) for one, ended in by_partition.items()}
         started = time.perf_counter()
         try:
             self._deliver_fitting(batch, offsets)
         except DeliveryFailed as failed:
             self._metrics.delivery_failures.inc()
-            log.warning("A batch is consumed again: %s Next try in %.1f s.", failed, self._pause)
-            self._rewind()
-            return False
+            log.warning("Uploads are consumed again: %s Next try in %.1f s.", failed, self._pause)
+            if not self._stop.wait(self._grown_pause()):
+                self._stand()
+            return
         self._pause = PAUSE_SECONDS[0]
         self._metrics.stage.labels("deliver").observe(time.perf_counter() - started)
-        return True
-
-    def _rewind(self) -> None:
-        """Go back to the committed positions, after a pause that grows; ask for them until the broker tells."""
-        while not self._stop.wait(self._pause):
-            self._pause = min(2 * self._pause, PAUSE_SECONDS[1])
-            try:
-                rewind(self._consumer)
-                return
-            except KafkaError as error:
-                log.warning("The committed positions are unknown: %s Next try in %.1f s.", error, self._pause)
+        for partition, ended in by_partition.items():
+            self._progress[partition].end(ended)
+        self._ended = []
+        self._drop(batch)
+        self._dead_letters.count(reasons)
+        self._reporter.delivered(batch)
 
     def _deliver_fitting(self, batch: Sequence[Screened], offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
         """Deliver; what Kafka refuses for its size goes without the upload's bytes. Raises DeliveryFailed."""
@@ -155,7 +255,7 @@ class Screening:
         while True:
             made = [(output, item) for item in batch for output in outcome(item, topics, at)]
             try:
-                self._delivery.deliver([output for output, _ in made], offsets)
+                self._delivery.deliver([output for output, _ in made], offsets, self._member)
                 return
             except MessageTooLarge as refused:
                 item = next(item for output, item in made if output is refused.output)
@@ -163,93 +263,64 @@ class Screening:
                     raise
                 item.compact = True
 
-    def _count(self, batch: Sequence[Screened]) -> None:
-        now = time.time()
-        self._metrics.batch.observe(len(batch))
-        for item in batch:
-            self._metrics.latency.observe(max(0.0, now - item.record.timestamp / 1000))
-            event_id = item.upload.event_id if item.upload else None
-            if item.reason is not None:
-                self._metrics.events.labels("dead_letter").inc()
-                self._metrics.dead_letters.labels(item.reason).inc()
-                place = f"{item.record.topic}-{item.record.partition}@{item.record.offset}"
-                log.warning("dead letter", extra={"event_id": event_id, "reason": item.reason, "position": place})
-            elif item.verdict is not None:
-                self._count_verdict(item.verdict)
-                log.info("screened", extra={"event_id": event_id, "verdict": item.verdict.outcome})
+    # Letting go
 
-    def _count_verdict(self, verdict: Verdict) -> None:
-        self._metrics.events.labels(verdict.outcome).inc()
-        self._metrics.faces.inc(len(verdict.faces))
-        for finding in verdict.findings:
-            self._metrics.findings.labels(finding.kind).inc()
-        for silenced in verdict.silenced:
-            self._metrics.silenced.labels(silenced.by).inc()
-        if verdict.held:
-            self._metrics.held.inc()
-        if verdict.shadow is not None:
-            self._count_shadow(verdict, verdict.shadow)
-        for stage, milliseconds in verdict.milliseconds.items():
-            self._metrics.stage.labels(stage).observe(milliseconds / 1000)
-
-    def _count_shadow(self, verdict: Verdict, shadow: Verdict) -> None:
-        """How the shadow policy would have decided: outcome against outcome, and cases that it adds or lacks."""
-        self._metrics.shadow_verdicts.labels(verdict.outcome, shadow.outcome).inc()
-        for change, kinds in changed_cases(verdict, shadow).items():
-            for kind in kinds:
-                self._metrics.shadow_findings.labels(kind, change).inc()
-
-    def _report_policy(self) -> None:
-        """Export the threshold in force, and log it when the gallery's growth has moved it."""
-        thresholds = self._detector.thresholds
-        self._metrics.threshold.set(thresholds.review)
-        self._metrics.threshold_extrapolated.set(float(thresholds.extrapolated))
-        if thresholds.fpir is not None:
-            self._metrics.expected_false_alarms.set(thresholds.fpir)
-        if thresholds.detection_rate is not None:
-            self._metrics.expected_detection.set(thresholds.detection_rate)
-        told = self._told_threshold
-        if told is None or abs(told - thresholds.review) >= THRESHOLD_STEP:
-            self._told_threshold = thresholds.review
-            log.info(
-                "The threshold is derived anew from the gallery's size." if told else "The threshold in force.",
-                extra={
-                    "threshold": round(thresholds.review, 4),
-                    "was": None if told is None else round(told, 4),
-                    "references": thresholds.references,
-                    "fmr": thresholds.fmr,
-                    "extrapolated": thresholds.extrapolated,
-                },
-            )
-
-    def forget_lag(self) -> None:
-        """Drop the lag of partitions that another worker may have now."""
+    def _forget(self) -> None:
+        """Drop all that is under way: it is others' now, or begins anew."""
+        for item in self._in_work:
+            if item.step is not None:
+                item.step.cancel()
+        self._drop(list(self._in_work))
+        self._ended = []
+        self._progress = {}
         self._metrics.lag.clear()
 
-    def _report_lag(self) -> None:
+    def _drop(self, items: Sequence[Screened]) -> None:
+        self._in_work.difference_update(items)
+        self._bytes -= sum(item.size for item in items)
+
+    def _stand(self) -> None:
+        """Begin at the committed positions, as the member of the group that this process is now; ask until told."""
+        while True:
+            self._forget()
+            try:
+                self._changes, self._member = self._membership.changes, self._consumer.group_metadata()
+                self._progress = {one: Progress(where) for one, where in rewind(self._consumer).items()}
+                return
+            except KafkaError as error:
+                log.warning("The committed positions are unknown: %s Next try in %.1f s.", error, self._pause)
+                if self._stop.wait(self._grown_pause()):
+                    return
+
+    def _grown_pause(self) -> float:
+        pause, self._pause = self._pause, min(2 * self._pause, PAUSE_SECONDS[1])
+        return pause
+
+    def _report(self) -> None:
+        if time.monotonic() - self._reported < REPORT_SECONDS:
+            return
+        self._reported = time.monotonic()
+        self._reporter.policy(self._detector.thresholds)
+        self._metrics.in_flight.set(len(self._in_work))
         for partition in self._consumer.assignment():
             end, position = self._consumer.highwater(partition), self._consumer.position(partition)
             if end is not None and position is not None:
-                self._metrics.lag.labels(str(partition.partition)).set(max(0, end - position))
+                under_way = sum(item.partition == partition for item in self._in_work)
+                self._metrics.lag.labels(str(partition.partition)).set(max(0, end - position) + under_way)
 
 
-def _upload(item: Screened) -> Upload:
-    if item.upload is None or item.picture is None:
-        raise ValueError("a message that was not read, or has no picture, is a dead letter")
-    profile = item.upload.profile or Profile()
-    return Upload(item.picture, item.upload.account_id, profile.display_name, profile.handle)
+class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Counts the changes of what the group gives this worker; the client tells them from a thread of its own."""
 
-
-class _Joined(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes that the group has taken this worker in, even if it has no partition for it."""
-
-    def __init__(self, screening: Screening) -> None:
-        self._screening = screening
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.changes = 0
+        self.joined = False
 
     def on_partitions_revoked(self, revoked: object) -> None:
-        """The next poll goes on with what is left; a batch is never open across polls."""
-        self._screening.forget_lag()
+        self.changes += 1
 
     def on_partitions_assigned(self, assigned: object) -> None:
-        self._screening.joined = True
-        self._screening.forget_lag()
+        self.changes += 1
+        self.joined = True
+        self._metrics.rebalances.inc()

@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 from config import Settings, SettingsError
 from consumers.delivery import Delivery, DeliveryFailed, choose_delivery
 from consumers.fetch import PictureFetcher
+from consumers.fetch_queue import FetchQueue
 from consumers.gallery_feed import GalleryFeed
 from consumers.gallery_relay import GalleryRelay
 from consumers.health import HealthServer
@@ -96,7 +97,7 @@ class Service:
     def _serve(self, stack: ExitStack) -> None:
         settings, stop = self._settings, self._stop
         self._waiting_for = "Loading the model pack."
-        detector = open_watched_detector(settings)
+        detector = open_watched_detector(settings, lambda how: self._metrics.workers_lost.labels(how).inc())
         stack.callback(detector.close)
         index = detector.index
 
@@ -144,7 +145,12 @@ class Service:
         self._metrics.build.info(
             {"version": importlib.metadata.version("likeness"), "pack": index.pack, "delivery": delivery.name}
         )
-        self._screening = Screening(settings, consumer, delivery, detector, fetcher, self._metrics, stop)
+        fetches = FetchQueue(settings.fetch, fetcher)
+        stack.callback(fetches.close)
+        self._metrics.fetches_waiting.set_function(lambda: fetches.waiting)
+        self._metrics.fetches_running.set_function(lambda: fetches.running)
+        self._metrics.fetch_hosts_down.set_function(lambda: fetches.hosts_down)
+        self._screening = Screening(settings, consumer, delivery, detector, fetches, self._metrics, stop)
         relay.start()
         feed.follow()
         self._threads = (relay, feed)

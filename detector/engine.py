@@ -1,7 +1,7 @@
 """What a model pack must be able to do, whatever runs it: find faces, and turn aligned crops into embeddings."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,19 @@ class FaceEngine(Protocol):
     def features(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, D) float32 of aligned crops, (N, 112, 112, 3) uint8 RGB; scaled to length one they are embeddings."""
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineFacts:
+    """What is known of an engine that is loaded elsewhere; see FaceEngine."""
+
+    pack: str
+    dimension: int
+    calibration: Calibration | None
+
+    @classmethod
+    def of(cls, engine: FaceEngine) -> Self:
+        return cls(engine.pack, engine.dimension, engine.calibration)
 
 
 def embed(engine: FaceEngine, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detector.detector import Detector, Probes
+from detector.detector import Detector
 from detector.fingerprint import fingerprint_of
 from detector.identity import Embedding, Fingerprint
 from detector.index import GalleryIndex, Match
 from detector.picture import PictureRejected
+from detector.probing import Probes
 from detector.quality import quality, sharpness
 from detector.template import reference_embedding
 from detector.verdict import Face

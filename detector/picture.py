@@ -26,9 +26,11 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from detector.avif_frames import largest_frame, still_picture
+from detector.avif_frames import frame_sizes, still_picture
+from detector.box_items import read_items
 from detector.orientation import TURNS, exif_orientation
 from detector.picture_format import other_format, picture_format
+from detector.tiff_parts import tile_size
 
 REASONS = MappingProxyType(
     {
@@ -36,11 +38,13 @@ REASONS = MappingProxyType(
         "too_many_bytes": "The file is larger than the limit on bytes.",
         "not_a_picture": "The bytes do not begin like any known picture.",
         "unsupported_format": "A format that is known but not decoded here.",
-        "too_many_pixels": "Width times height is over the limit; see PictureLimits for who gets half of it.",
+        "too_many_pixels": "Width times height is over the limit, or a side over 65,535; see PictureLimits.",
         "truncated_or_damaged": "The file begins like a picture but cannot be decoded: cut, broken, or a rare variant.",
         "decode_timeout": "Decoding took longer than the limit on time.",
         "out_of_memory": "The decoder asked for more memory than it may have.",
         "screening_failed": "The picture was decoded, but looking for its faces failed; the log tells where.",
+        "screening_timeout": "Looking at the picture took so long that the process doing it was ended.",
+        "worker_crashed": "The process that looked at the picture ended, and so did the one that tried again.",
     }
 )
 """Every reason of a `PictureRejected` and what it means."""
@@ -76,7 +80,13 @@ _DECODERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
 _COSTLY = frozenset({"WEBP", "AVIF", "TIFF"})
 
 # Small enough that a scan made of almost nothing, of which a hostile file has thousands, meets the clock in time.
-_JPEG_BLOCK = 8192
+_JPEG_BLOCK = 1024
+
+# The most that JPEG and GIF can say; elsewhere a picture of few columns and millions of rows takes twice its memory.
+_MAX_SIDE = 65_535
+
+# A container's own thumbnails, alpha and grid cells: all together as many times the pixels that one picture may have.
+_INSIDE = 2
 
 # The TIFF and HEIF plugins turn by themselves; the AVIF plugin hands on the container's rotation as EXIF.
 _TURNED_BY_EXIF = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})
@@ -89,6 +99,9 @@ class PictureRejected(ValueError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return PictureRejected, (self.reason, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +150,7 @@ def decode_picture(data: bytes, limits: PictureLimits, *, clock: Callable[[], fl
         data = still_picture(data)
     file = _TimedFile(data, clock() + limits.decode_seconds, clock)
     with _decoding(name, file):
-        if name == "AVIF":
-            _check_pixels(name, largest_frame(data), limits.max_pixels // 2)
+        _check_inside(name, data, limits.max_pixels)
         image = _DECODERS[name](file)
         width, height = image.size
         costly = name in _COSTLY or (name == "HEIF" and image.info.get("chroma") in (422, 444))
@@ -172,6 +184,28 @@ def _format_of(data: bytes) -> str:
 def _check_pixels(name: str, size: tuple[int, int], limit: int) -> None:
     if size[0] * size[1] > limit:
         raise PictureRejected("too_many_pixels", f"The {name} has {size[0]} x {size[1]} pixels; the limit is {limit}.")
+    if max(size) > _MAX_SIDE:
+        raise PictureRejected(
+            "too_many_pixels", f"A side of the {name} has {max(size)} pixels; {_MAX_SIDE} is the most."
+        )
+
+
+def _check_inside(name: str, data: bytes, limit: int) -> None:
+    """What the file holds beside or below the size that its header declares."""
+    if name == "TIFF":
+        _check_pixels(name, tile_size(data), limit // 2)
+    if name not in ("AVIF", "HEIF"):
+        return
+    items = read_items(data)
+    if name == "AVIF":
+        limit //= 2
+        decoded = frame_sizes(items.values())
+    else:
+        decoded = [items[part].size for item in items.values() for part in item.parts if part in items]
+    for size in (*decoded, *(item.size for item in items.values())):
+        _check_pixels(name, size, limit)
+    if sum(width * height for width, height in decoded) > _INSIDE * limit:
+        raise PictureRejected("too_many_pixels", f"The {name} is put together from far more pixels than it has.")
 
 
 class _TimeUpError(Exception):

@@ -1,4 +1,4 @@
-"""What the detector says of one picture: faces found, findings against the gallery, and the verdict."""
+"""What the detector is asked about one picture, and what it says: faces, findings against the gallery, the verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +21,16 @@ Box = tuple[float, float, float, float]
 Landmarks = tuple[tuple[float, float], ...]
 """Five points (x, y) in pixels: right eye, left eye, nose, right and left corner of the mouth, as ArcFace orders them
 (right and left as the viewer of the picture has them on the left and right)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture's bytes, the account that it is for, if any, and what the account calls itself."""
+
+    picture: bytes
+    account_id: str | None = None
+    display_name: str | None = None
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

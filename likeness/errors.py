@@ -1,7 +1,7 @@
 """What an operator did wrong, or must mend, ends the program with one sentence and a code; a traceback never shows it.
 
 1: whoever read the output has left. 2: wrong input or settings. 3: too many dead letters. 4: another worker took over.
-130: Ctrl-C, which Typer sees to.
+5: the processes that look at pictures cannot be had. 130: Ctrl-C, which Typer sees to.
 """
 
 import logging
@@ -22,6 +22,7 @@ from detector.index import GalleryOfAnotherPack
 from detector.packs import PackError
 from detector.picture import PictureRejected
 from detector.policy import NoThreshold
+from detector.worker_process import WorkersBroken
 from records.errors import RecordsError
 
 
@@ -51,6 +52,7 @@ EXIT_CODES: dict[tuple[type[Exception], ...], int] = {
     MENDABLE: 2,
     (TooManyDeadLetters,): 3,
     (WorkerFenced,): 4,
+    (WorkersBroken,): 5,
 }
 
 log = logging.getLogger("likeness")

@@ -19,6 +19,7 @@ def set_up_logs(level: str, form: Literal["json", "text"]) -> None:
         if form == "json"
         else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     )
+    # Whatever the level of ours: at DEBUG kafka-python writes its settings and requests, passwords included.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it warns of every busy moment
     for ours in ("likeness", "consumers", "detector", "records"):

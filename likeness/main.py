@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from likeness.commands import calibrate, config, evaluate, gallery, models, policy, run_consumer, screen
+from likeness.commands import (
+    calibrate,
+    config,
+    dead_letters,
+    doctor,
+    evaluate,
+    gallery,
+    models,
+    policy,
+    run_consumer,
+    screen,
+)
 from likeness.errors import one_sentence
 
 app = typer.Typer(
@@ -19,12 +30,14 @@ app = typer.Typer(
 )
 app.command("run")(run_consumer.run)
 app.command("screen")(screen.screen)
+app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate_pack)
 app.add_typer(policy.app, name="policy")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def _print_version(wanted: bool) -> None:

@@ -205,3 +205,16 @@ class OutboxEntry(Base):
     key: Mapped[str]
     value: Mapped[str | None]
     created_at: Mapped[datetime]
+
+
+class DeadLetterReplayRow(Base):
+    """A dead letter whose original is being sent to screening again (`claimed`), or has been (`sent`)."""
+
+    __tablename__ = "dead_letter_replays"
+    __table_args__ = (CheckConstraint("state IN ('claimed', 'sent')", name="state"),)
+
+    dead_letter_id: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    claimed_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    replayed_by: Mapped[str]

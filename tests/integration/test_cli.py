@@ -46,6 +46,11 @@ ALL_COMMANDS = [
     ["gallery", "release"],
     ["gallery", "reach"],
     ["gallery", "reembed"],
+    ["doctor"],
+    ["dead-letters"],
+    ["dead-letters", "list"],
+    ["dead-letters", "show"],
+    ["dead-letters", "replay"],
 ]
 
 

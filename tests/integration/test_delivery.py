@@ -17,7 +17,8 @@ from consumers.delivery import (
     WorkerFenced,
     choose_delivery,
 )
-from consumers.kafka import after, make_admin, make_consumer, make_producer, read_to_end, rewind
+from consumers.kafka import make_admin, make_consumer, make_producer, read_to_end, rewind
+from consumers.progress import SPAN, Progress
 from consumers.topics import ensure_topics
 from consumers.transaction_probe import probe_transactions
 from tests.support.kafka_broker import ApacheKafka
@@ -39,6 +40,11 @@ print("delivered", flush=True)
 sys.stdin.readline()
 delivery.deliver([], offsets)
 """
+
+
+def after(record):
+    """The offset to commit once `record` is done with."""
+    return {TopicPartition(record.topic, record.partition): OffsetAndMetadata(record.offset + 1, "", -1)}
 
 
 class Place:
@@ -262,8 +268,8 @@ class SilentAtCommit(TransactionalDelivery):
 
     broker = None
 
-    def _prepare(self, outputs, offsets):
-        producer = super()._prepare(outputs, offsets)
+    def _prepare(self, outputs, offsets, member):
+        producer = super()._prepare(outputs, offsets, member)
         if self.broker is not None:
             self.broker.pause()
             Timer(1.5, self.broker.resume).start()
@@ -300,6 +306,43 @@ def test_rewinding_repeats_what_was_not_committed(place):
     place.at_least_once().deliver([], after(first[1]))
     rewind(place.consumer)
     assert [record.value for record in read(2)] == [b"2", b"3"]
+
+
+LONGEST = Progress(OffsetAndMetadata(0, "", -1))
+for _offset in range(SPAN):
+    LONGEST.begin(_offset)
+
+
+@pytest.mark.parametrize("way", ["at_least_once", "transactional"])
+def test_what_is_done_beyond_the_committed_offset_is_told_to_whoever_comes_next(kafka_place, way):
+    place = kafka_place.assign()
+    producer = make_producer(place.kafka)
+    for number in range(3):
+        producer.send(place.topics.uploads, b"%d" % number, partition=0).get(timeout=10)
+    producer.close()
+    committed = LONGEST.after(set(range(1, SPAN, 2)))
+    getattr(place, way)().deliver([], {place.partitions[0]: committed})
+    again = rewind(place.consumer)[place.partitions[0]]
+    assert (again.offset, again.metadata) == (0, committed.metadata)
+    assert [Progress(again).begin(offset) for offset in range(4)] == [True, False, True, False]
+
+
+def test_nothing_is_committed_for_a_member_that_the_group_no_longer_has_as_it_was(kafka_place):
+    place = kafka_place.join()
+    delivery = place.transactional()
+    then = place.consumer.group_metadata()
+    newcomer = make_consumer(place.kafka, place.topics.uploads, group_id=place.kafka.group_id)
+    deadline = time.monotonic() + 30
+    while len(newcomer.assignment()) == 0 and time.monotonic() < deadline:
+        place.consumer.poll(timeout_ms=100)
+        newcomer.poll(timeout_ms=100)
+    assert newcomer.assignment()
+    with pytest.raises(DeliveryFailed):
+        delivery.deliver(place.outputs(b"late"), place.offsets(1), then)
+    assert (place.visible(), place.committed()) == ([], [None, None])
+    delivery.deliver(place.outputs(b"now"), place.offsets(1), place.consumer.group_metadata())
+    assert place.visible() == [b"now"]
+    newcomer.close()
 
 
 def test_apache_kafka_proves_its_transactions_and_gets_them(kafka_place):

@@ -47,6 +47,29 @@ def test_each_hop_is_checked_like_the_first(site, location, reason):
     assert refusal(fetcher(site), site.url("/out")).reason == reason
 
 
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        ("/a%0d%0aX-Evil:%20yes", "/a%0D%0AX-Evil:%20yes"),
+        ("/a\rX-Evil: yes", "/a"),
+        ("/a\nX-Evil: yes", "/a"),
+        ("/a\r\n X-Evil: yes", "/a%20X-Evil:%20yes"),
+        ("/a\x00X-Evil: yes", "/a%00X-Evil:%20yes"),
+        ("/a HTTP/1.1\x0b\x0cX-Evil: yes", "/a%20HTTP/1.1%0B%0CX-Evil:%20yes"),
+        ("/a\xc4\x8d\xc4\x8aX-Evil: yes", "/a%C4%8D%C4%8AX-Evil:%20yes"),
+    ],
+)
+def test_a_redirect_cannot_put_a_line_into_the_next_request(site, location, asked):
+    site.answers |= {"/out": redirect(location), asked: answer(PICTURE)}
+    assert fetcher(site).fetch(site.url("/out")) == PICTURE
+    assert site.asked == ["/out", asked]
+
+
+def test_an_encoded_line_break_in_a_url_stays_encoded(site):
+    site.answers["/a%0D%0AHost:%20evil.example%0D%0A"] = answer(PICTURE)
+    assert fetcher(site).fetch(site.url("/a%0D%0AHost:%20evil.example%0d%0a")) == PICTURE
+
+
 def test_a_loop_of_redirects_ends_at_once(site):
     site.answers |= {"/ping": redirect("/pong"), "/pong": redirect("/ping")}
     assert refusal(fetcher(site, max_redirects=20), site.url("/ping")).reason == "too_many_redirects"

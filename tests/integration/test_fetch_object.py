@@ -68,6 +68,9 @@ def test_a_path_that_leads_out_of_the_root_is_refused(root, tmp_path, path):
         ("//{root}/a%00.jpg", "url_invalid"),
         ("//{root}/a.jpg?x=1", "url_invalid"),
         ("//{root}/missing.jpg", "not_found"),
+        ("//{root}/%252e%252e/secret", "not_found"),
+        ("//{root}/%c0%ae%c0%ae/secret", "not_found"),
+        ("//{root}/..\\secret", "not_found"),
         ("//{root}/a.jpg/b.jpg", "not_found"),
         ("//{root}/" + "a" * 300, "file_unreadable"),
         ("//{root}/loop", "file_unreadable"),
@@ -142,6 +145,27 @@ def test_an_object_that_is_missing_too_large_or_in_another_bucket_is_refused(buc
     assert refusal(fetch, "s3://absent/a.jpg").reason == "not_found"
     assert refusal(fetch, "s3://avatars/big").reason == "too_many_bytes"
     assert refusal(fetch, "s3://private/a.jpg").reason == "bucket_not_allowed"
+    fetch.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("avatars/../private/a.jpg", "url_invalid"),
+        ("avatars//../../private/a.jpg", "url_invalid"),
+        ("avatars/./a.jpg", "url_invalid"),
+        ("avatars/%2e%2e/private/a.jpg", "not_found"),
+        ("avatars/..%2Fprivate/a.jpg", "not_found"),
+        ("avatars/..\\private/a.jpg", "not_found"),
+        ("avatars/a.jpg?versionId=../../private/a.jpg", "url_invalid"),
+        ("../private/a.jpg", "bucket_not_allowed"),
+        ("avatars%2F..%2Fprivate/a.jpg", "bucket_not_allowed"),
+        ("avatars@private/a.jpg", "bucket_not_allowed"),
+    ],
+)
+def test_no_key_leads_out_of_its_bucket(bucket, path, reason):
+    fetch = fetcher(allowed_buckets=["avatars"])
+    assert refusal(fetch, f"s3://{path}").reason == reason
     fetch.close()
 
 

@@ -136,30 +136,52 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_outcome_and_doubles_non
             topics.close()
 
 
-def test_healthz_fails_while_the_loop_hangs_and_the_upload_is_screened_after_all(tansu, tmp_path, models, portraits):
+def test_healthz_fails_while_the_loop_hangs_and_the_uploads_are_screened_after_all(tmp_path, models, portraits):
+    with ApacheKafka(tmp_path / "kafka") as broker:
+        settings = service_settings(
+            broker, tmp_path / "home", models, kafka={"max_poll_interval_ms": 1_000, "session_timeout_ms": 10_000}
+        )
+        enrol(settings, MACRON, portraits["person_a_1.jpg"])
+        with ServiceThread(settings):
+            topics = Topics(settings)
+            topics.send_all(mixed_uploads(portraits, 60))
+            topics.until(lambda: len(outcomes(topics)) >= 6)
+            broker.pause()
+            eventually(lambda: ask(settings, "/healthz")[0] == 503)
+            assert "has not polled for" in ask(settings, "/healthz")[1]
+            assert ask(settings, "/readyz")[0] == 503
+            broker.resume()
+            eventually(lambda: ask(settings, "/healthz")[0] == 200, 30)
+            topics.until(lambda: set(outcomes(topics)) == expected_outcomes(60), 30)
+            assert outcomes(topics) == Counter(expected_outcomes(60))
+            topics.close()
+
+
+def test_an_image_host_that_hangs_holds_up_no_other_upload(tansu, tmp_path, models, portraits):
     picture = portraits["impostor_1.jpg"].read_bytes()
-    with WebSite({"/slow.jpg": [drip(answer(length=10**6), b"x"), answer(picture)]}).running() as site:
+    with WebSite({"/slow.jpg": [drip(answer(length=10**6), b"x")] * 40}).running() as site:
         settings = service_settings(
             tansu,
             tmp_path,
             models,
-            kafka={"max_poll_interval_ms": 1_000},
             fetch={
                 "allowed_hosts": ["127.0.0.1"],
                 "private_hosts": [f"127.0.0.1:{site.port}"],
-                "total_seconds": 3.0,
-                "attempts": 2,
+                "total_seconds": 6.0,
+                "attempts": 1,
             },
         )
         with ServiceThread(settings):
             topics = Topics(settings)
-            sent = upload(image={"url": site.url("/slow.jpg")})
-            place = topics.send(sent)
-            eventually(lambda: ask(settings, "/healthz")[0] == 503)
-            assert "has not polled for" in ask(settings, "/healthz")[1]
-            assert ask(settings, "/readyz")[0] == 503
-            topics.until(lambda: topics.of(sent["event_id"], "screening") or topics.dead_at(place))
-            eventually(lambda: ask(settings, "/healthz")[0] == 200)
+            slow = [topics.send(upload(image={"url": site.url("/slow.jpg")})) for _ in range(20)]
+            sent = time.monotonic()
+            inline = [upload(picture=picture) for _ in range(20)]
+            for one in inline:
+                topics.send(one)
+            topics.until(lambda: all(topics.of(one["event_id"], "screening") for one in inline))
+            assert time.monotonic() - sent < 4
+            assert not topics.data("dead_letter")
+            assert {topics.dead_letter(place)["reason"] for place in slow} <= {"fetch_timeout", "host_down"}
             topics.close()
 
 

@@ -5,7 +5,10 @@ import pytest
 from detector import Detector, FaceLimits, GalleryIndex, PictureLimits
 from detector.enrolment import fingerprint_of_face
 from detector.identity import Identity, Reference
+from detector.looking import InThreads
+from detector.matching import Matcher
 from detector.policy import Policy, PolicySettings
+from detector.probing import Prober
 from detector.template import reference_embedding
 
 PICTURES = PictureLimits(max_bytes=20_000_000, max_pixels=40_000_000, decode_seconds=5.0, working_side=1600)
@@ -18,17 +21,13 @@ def make_policy(engine, *, review_budget=1.0, threshold=None, **others):
     return Policy(engine.pack, settings, engine.calibration)
 
 
-def make_detector(engine, *, min_size=24, max_faces=64, threshold=None, policy=None, pictures=PICTURES, **others):
+def make_detector(
+    engine, *, min_size=24, max_faces=64, threshold=None, policy=None, pictures=PICTURES, beside=None, **others
+):
     """A Detector over an empty gallery of its own, with the settings' defaults; close it."""
-    return Detector(
-        engine,
-        GalleryIndex(engine.pack, engine.dimension),
-        policy or make_policy(engine, threshold=threshold),
-        pictures=pictures,
-        faces=FaceLimits(min_size, max_faces),
-        threads=2,
-        **others,
-    )
+    policy = policy or make_policy(engine, threshold=threshold)
+    looking = InThreads(Prober(engine, pictures, FaceLimits(min_size, max_faces), beside), threads=2)
+    return Detector(Matcher(GalleryIndex(engine.pack, engine.dimension), policy), looking, **others)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import uuid
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -56,17 +57,37 @@ def fetch_jars(target: Path = TARGET) -> Path:
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One more port of a broker. `properties` are those that Kafka takes for a single listener, such as
+    ssl.keystore.location; they are read when the broker starts."""
+
+    name: str
+    protocol: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = field(default_factory=free_port)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 class ApacheKafka:
     """Apache Kafka as a context manager: data, log and settings lie under `folder`, the port stays over restarts.
 
-    `properties` are added to server.properties. Raises BrokerUnavailable as `fetch_jars` does.
+    `properties` are added to server.properties. `bootstrap_servers` is a PLAINTEXT port; `listeners` come beside it.
+    Users of SASL/SCRAM are made with the admin client. Raises BrokerUnavailable as `fetch_jars` does.
     """
 
-    def __init__(self, folder: Path, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, properties: Mapping[str, str] | None = None, listeners: Sequence[Listener] = ()
+    ) -> None:
         self.name = f"Apache Kafka {kafka_version()} (KRaft)"
         self._folder = folder
         self._port, self._controller_port = free_port(), free_port()
         self._properties = dict(properties or {})
+        self._listeners = tuple(listeners)
         self._process: BrokerProcess | None = None
 
     @property
@@ -79,7 +100,9 @@ class ApacheKafka:
         settings = self._folder / "server.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in self._server_properties().items()))
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", str(settings)]
+        # In one word: one id in 64 begins with a hyphen.
+        identity = f"--cluster-id={cluster_id}"
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", identity, "-c", str(settings)]
         done = subprocess.run(self._java("128m", *tool), capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise BrokerFailed(f"Apache Kafka's folder could not be formatted: {done.stdout}{done.stderr}")
@@ -124,15 +147,20 @@ class ApacheKafka:
         return ["java", f"-Xmx{heap}", *quick, "-cp", f"{self._jars}/*", *arguments]
 
     def _server_properties(self) -> dict[str, str]:
+        controller = f"CONTROLLER://127.0.0.1:{self._controller_port}"
+        advertised = [f"PLAINTEXT://127.0.0.1:{self._port}"]
+        advertised += [f"{one.name}://{one.bootstrap_servers}" for one in self._listeners]
+        protocols = {"CONTROLLER": "PLAINTEXT", "PLAINTEXT": "PLAINTEXT"}
+        protocols |= {one.name: one.protocol for one in self._listeners}
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{self._controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
+            "listeners": ",".join([*advertised, controller]),
+            "advertised.listeners": ",".join(advertised),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": ",".join(f"{name}:{how}" for name, how in protocols.items()),
             "log.dirs": str(self._folder / "data"),
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
@@ -144,4 +172,9 @@ class ApacheKafka:
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             "auto.create.topics.enable": "false",
+            **{
+                f"listener.name.{one.name.lower()}.{name}": value
+                for one in self._listeners
+                for name, value in one.properties.items()
+            },
         } | self._properties

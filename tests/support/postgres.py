@@ -25,7 +25,10 @@ class PostgresMissing(RuntimeError):
 
 
 class PostgresServer:
-    """Starts on `start` or on entering a `with` block; `stop` ends it and deletes its folder."""
+    """Starts on `start` or on entering a `with` block; `stop` ends it and deletes its folder.
+
+    `halt` and `resume` end and start it in between, its data and port kept.
+    """
 
     def __init__(self) -> None:
         self._programs = find_programs()
@@ -76,6 +79,11 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
         )
         self.port = _free_port()
+        self.resume()
+
+    def resume(self) -> None:
+        """Run it with the data and on the port that it has; returns once a client is answered."""
+        assert self._folder is not None
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -83,9 +91,14 @@ class PostgresServer:
             "fsync": "off",
             "shared_buffers": "16MB",
         }
-        with (self._folder / "server.log").open("wb") as log:
+        with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", data, *(f"-c{key}={value}" for key, value in settings.items())],
+                [
+                    self._programs / "postgres",
+                    "-D",
+                    self._folder / "data",
+                    *(f"-c{key}={value}" for key, value in settings.items()),
+                ],
                 cwd=self._folder,
                 user=self._account,
                 group=self._account,
@@ -95,11 +108,12 @@ class PostgresServer:
             )
         self._wait()
 
+    def halt(self) -> None:
+        """End it at once, as a power cut would; data and port stay for `resume`."""
+        self._end(signal.SIGQUIT)  # PostgreSQL's "immediate" shutdown
+
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
-            self._process.wait(timeout=START_SECONDS)
-            self._process = None
+        self._end(signal.SIGINT)  # PostgreSQL's "fast" shutdown
         if self._folder is not None:
             shutil.rmtree(self._folder)
             self._folder = None
@@ -114,6 +128,12 @@ class PostgresServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=START_SECONDS)
+            self._process = None
 
     def _as_account(self) -> list[str]:
         return ["runuser", "-u", self._account, "--"] if self._account else []

@@ -179,6 +179,10 @@ class ServiceProcess(_Running):
     def check(self):
         assert self._process.poll() is None, f"it ended with code {self._process.returncode}: {''.join(self.log)}"
 
+    @property
+    def alive(self):
+        return self._process.poll() is None
+
     def terminate(self, seconds=15.0):
         """SIGTERM; its exit code."""
         self._process.terminate()

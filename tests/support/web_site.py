@@ -54,6 +54,7 @@ class WebSite:
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
             allow_reuse_address = True
+            request_queue_size = 128  # beyond it a client waits a second before it knocks again
             block_on_close = False
 
         with Server(("127.0.0.1", 0), Handler) as server:

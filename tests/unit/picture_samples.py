@@ -1,13 +1,13 @@
-"""Makes small pictures in every format, and files made to do harm."""
+"""Makes small pictures in every format, and files that are wrong."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
-import pillow_heif
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from benchmarks.hostile_pictures import encoded
 
 CORNERS = {
     "upper left": (220, 40, 40),
@@ -29,8 +29,6 @@ TURNED = {
 }
 """How an upright picture is stored under each EXIF orientation."""
 
-pillow_heif.register_heif_opener()
-
 
 def quarters(width: int = 96, height: int = 64) -> Image.Image:
     pixels = np.zeros((height, width, 3), np.uint8)
@@ -50,12 +48,6 @@ def corners(pixels: np.ndarray) -> dict[str, np.ndarray]:
         "lower left": pixels[-y - 1, x],
         "lower right": pixels[-y - 1, -x - 1],
     }
-
-
-def encoded(image: Image.Image, file_format: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, file_format, **options)
-    return file.getvalue()
 
 
 def stored_turned(file_format: str, orientation: int, upright: Image.Image) -> bytes:
@@ -103,27 +95,3 @@ def tiff(width: int, height: int, strip: bytes, tags: dict[int, tuple[int, int]]
     entries[place] = (4, start)
     body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in sorted(entries.items()))
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + body + bytes(4) + strip
-
-
-def with_declared_size(data: bytes, width: int, height: int) -> bytes:
-    """An AVIF or HEIF file whose container says another size than its coded frames have."""
-    before, *rest = data.split(b"ispe")
-    return before + b"".join(b"ispe" + part[:4] + struct.pack(">II", width, height) + part[12:] for part in rest)
-
-
-def jpeg_of_many_scans(side: int, scans: int) -> bytes:
-    """A progressive JPEG whose scans each pass over the whole picture and consist of next to nothing."""
-    blocks = (side // 8) ** 2
-    symbols = "0" + "1" * 14
-    bits = symbols * -(-blocks // 32767)
-    bits += "1" * (-len(bits) % 8)
-    scan = bytes.fromhex("ffda0008010100013f0d") + int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")
-    return b"".join(
-        (
-            b"\xff\xd8\xff\xdb\0\x43\0" + bytes([16] * 64),
-            b"\xff\xc2\0\x0b\x08" + struct.pack(">HH", side, side) + b"\x01\x01\x11\0",
-            b"\xff\xc4\0\x14\x10" + bytes([1] + [0] * 15) + b"\xe0",
-            scan * scans,
-            b"\xff\xd9",
-        )
-    )

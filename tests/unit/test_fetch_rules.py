@@ -5,11 +5,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.settings import SettingsError, load_settings
-from consumers import fetch, fetch_http, fetch_object, fetch_rules
+from consumers import fetch, fetch_hosts, fetch_http, fetch_lookup, fetch_object, fetch_queue, fetch_rules
 from consumers.fetch import REASONS, FetchRefused, PictureFetcher
 from consumers.fetch_rules import HostRules, HttpTarget, is_public
 
@@ -210,6 +210,7 @@ def test_a_refusal_does_not_repeat_the_query_which_may_hold_a_signature():
 @example("http://xn--a/")
 @example("s3://[")
 @example("file://[")
+@settings(deadline=None)
 def test_whatever_text_comes_as_a_url_ends_as_a_refusal(url):
     with pytest.raises(FetchRefused) as refused:
         fetcher().fetch(url)
@@ -217,7 +218,8 @@ def test_whatever_text_comes_as_a_url_ends_as_a_refusal(url):
 
 
 def test_every_reason_that_the_code_gives_is_explained_and_every_explanation_is_needed():
-    sources = "".join(Path(module.__file__).read_text() for module in (fetch, fetch_http, fetch_object, fetch_rules))
+    modules = (fetch, fetch_hosts, fetch_http, fetch_lookup, fetch_object, fetch_queue, fetch_rules)
+    sources = "".join(Path(module.__file__).read_text() for module in modules)
     assert set(re.findall(r'FetchRefused\(\s*"(\w+)"', sources)) == set(REASONS)
 
 

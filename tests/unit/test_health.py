@@ -75,7 +75,7 @@ def sample(families, name, **labels):
 
 
 def test_metrics_are_labelled_with_nothing_that_tells_of_a_person():
-    allowed = {"outcome", "reason", "kind", "by", "stage", "result", "partition", "shadow", "change"}
+    allowed = {"outcome", "reason", "kind", "by", "stage", "result", "partition", "shadow", "change", "how"}
     labels = {label for metric in vars(Metrics()).values() for label in getattr(metric, "_labelnames", ())}
     assert labels <= allowed
 

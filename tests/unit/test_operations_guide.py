@@ -30,7 +30,11 @@ def commands_called():
     """Every call of the program in the image, the Compose file and the guide, as words."""
     joined = re.sub(r"\\\n\s*", " ", OPERATIONS)
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", joined, flags=re.S))
-    calls = re.findall(r"(?:^|[/ ])likeness ((?:gallery|models|config|run|screen|evaluate)\b[^\n#`;|]*)", blocks, re.M)
+    calls = re.findall(
+        r"(?:^|[/ ])likeness ((?:gallery|models|config|run|screen|evaluate|doctor|dead-letters)\b[^\n#`;|]*)",
+        blocks,
+        re.M,
+    )
     calls += re.findall(r"`likeness ([^`]*)`", joined)
     calls += re.findall(r"likeness (models [^;]*);", "\n".join(INSTRUCTIONS))
     calls += [" ".join(json.loads(line[4:])) for line in INSTRUCTIONS if line.startswith("CMD")]

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from detector.index import GalleryIndex
 from detector.insightface_pack import InsightFacePack
+from detector.matching import Matcher
 from detector.shadow import changed_cases
 from detector.verdict import Finding, Verdict
 from tests.support.detectors import enrol, make_detector, make_policy
@@ -28,7 +30,7 @@ def test_marks_read_in_the_picture_do_not_count_as_changes():
 @pytest.fixture
 def watched(engine):
     """A detector, and a shadow on the same gallery that raises nothing below cosine 0.7."""
-    shadow = make_detector(engine, policy=make_policy(engine, threshold=0.7))
+    shadow = Matcher(None, make_policy(engine, threshold=0.7))
     detector = make_detector(engine, shadow=shadow)
     shadow.index = detector.index
     yield detector
@@ -58,17 +60,20 @@ def test_pictures_that_cannot_be_screened_cannot_be_screened_by_the_shadow_eithe
 
 def test_another_model_pack_looks_at_the_same_pictures_in_an_index_of_its_own(engine, insightface_folder, portraits):
     other = InsightFacePack(insightface_folder, None, min_score=0.6, threads=1)
-    shadow = make_detector(other, threshold=0.473)
-    detector = make_detector(engine, shadow=shadow)
+    shadow = Matcher(GalleryIndex(other.pack, other.dimension), make_policy(other, threshold=0.473))
+    detector = make_detector(engine, beside=other, shadow=shadow)
+    beside = make_detector(other, threshold=0.473)
+    beside._matcher.index = shadow.index
     photo = portraits["person_a_1.jpg"].read_bytes()
     enrol(detector, "macron", [photo])
     assert detector.indexes == [detector.index, shadow.index]
     found = detector.screen(portraits["person_a_2.jpg"].read_bytes())
     assert (found.outcome, found.shadow.outcome, found.shadow.pack) == ("review", "clear", other.pack)
-    enrol(shadow, "macron", [photo])
+    enrol(beside, "macron", [photo])
     found = detector.screen(portraits["person_a_2.jpg"].read_bytes())
     assert found.shadow.outcome == "review"
     assert changed_cases(found, found.shadow) == {"extra": [], "missing": []}
     alone = replace(found, shadow=None)
     assert alone.findings == found.findings
     detector.close()
+    beside.close()

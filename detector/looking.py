@@ -1,0 +1,143 @@
+"""Where pictures are looked at: in threads of this process, or in worker processes that can be ended.
+
+Threads are for trusted hands (enrolment, evaluation, the command line); what comes from strangers goes to processes.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.engine import EngineFacts, FaceEngine
+from detector.open_engine import open_engine
+from detector.packs import ModelPack
+from detector.picture import PictureLimits, PictureRejected
+from detector.probing import FaceLimits, Prober, Seen
+from detector.watermark import TextLine, WatermarkReader
+from detector.worker_pool import How, WorkerCrashed, WorkerPool, WorkerTimeout
+from detector.worker_process import Template
+
+READING_SECONDS = 20.0
+"""How long reading the text of one picture may take."""
+
+
+class Looking(Protocol):
+    """Does what costs time and meets hostile bytes; nothing blocks but `close`."""
+
+    def look(self, picture: bytes) -> Future[Seen]:
+        """Faces, embeddings and fingerprint of a picture; without crops where it is done elsewhere."""
+        ...
+
+    def read(self, pixels: NDArray[np.uint8]) -> Future[list[TextLine]]:
+        """The lines of text in (H, W, 3) uint8 RGB."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class InThreads:
+    """In threads of this process."""
+
+    def __init__(self, prober: Prober, reader: WatermarkReader | None = None, threads: int = 0) -> None:
+        """`threads`: pictures at the same time, 0 = one per core."""
+        self.prober = prober
+        self._reader = reader
+        self.pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="look")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
+
+    def look(self, picture: bytes) -> Future[Seen]:
+        return self.pool.submit(self.prober.look, picture)
+
+    def read(self, pixels: NDArray[np.uint8]) -> Future[list[TextLine]]:
+        if self._reader is None:
+            raise ValueError("there is no reader")
+        return self._reading.submit(self._reader.read, pixels)
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+        self._reading.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNeeds:
+    """All that a worker process needs to be told: model packs by name, the folder with their files, limits."""
+
+    pack: str
+    beside: str | None
+    packs: Mapping[str, ModelPack]
+    models: Path
+    min_score: float
+    pictures: PictureLimits
+    faces: FaceLimits
+
+    def __call__(self) -> Callable[[Any], Any]:
+        """Runs in the template: loads the models."""
+        import cv2
+
+        cv2.setNumThreads(1)
+        engine, beside = (
+            open_engine(name, self.packs, self.models, min_score=self.min_score) if name else None
+            for name in (self.pack, self.beside)
+        )
+        assert engine is not None
+        return _Work(engine, beside, self)
+
+
+class _Work:
+    """A worker's two kinds of jobs: a picture's bytes are looked at, pixels are read."""
+
+    def __init__(self, engine: FaceEngine, beside: FaceEngine | None, needs: WorkerNeeds) -> None:
+        self.facts = EngineFacts.of(engine), beside and EngineFacts.of(beside)
+        self._prober = Prober(engine, needs.pictures, needs.faces, beside)
+        self._reader = WatermarkReader()  # loads at the first reading, in the worker that reads
+
+    def __call__(self, job: bytes | NDArray[np.uint8]) -> Seen | list[TextLine]:
+        if isinstance(job, bytes):
+            return self._prober.look(job).without_crops()
+        return self._reader.read(job)
+
+
+class InProcesses:
+    """In worker processes: what hangs or crashes is ended; its future raises what `rejected` tells."""
+
+    def __init__(
+        self,
+        needs: WorkerNeeds,
+        *,
+        workers: int,
+        readers: int,
+        seconds: float,
+        memory_bytes: int,
+        on_lost: Callable[[How], None] = lambda how: None,
+    ) -> None:
+        """`workers`: pictures at the same time, 0 = one per core; `readers`: likewise of readings, which take `seconds`
+        no less than READING_SECONDS. Raises PackError or WorkersBroken."""
+        self._template = Template(needs)
+        self.facts, self.facts_beside = self._template.facts
+        limits: dict[str, Any] = {"memory_bytes": memory_bytes, "on_lost": on_lost}
+        self._lookers = WorkerPool(self._template, workers or os.cpu_count() or 1, seconds=seconds, **limits)
+        self._readers = WorkerPool(self._template, readers or os.cpu_count() or 1, seconds=READING_SECONDS, **limits)
+
+    def look(self, picture: bytes) -> Future[Seen]:
+        return self._lookers.submit(picture)
+
+    def read(self, pixels: NDArray[np.uint8]) -> Future[list[TextLine]]:
+        return self._readers.submit(pixels)
+
+    def close(self) -> None:
+        self._lookers.close()
+        self._readers.close()
+        self._template.close()
+
+
+def rejected(error: BaseException) -> PictureRejected | None:
+    """Why a picture cannot be screened whose look ended in this error; None where the picture is not to blame."""
+    if not isinstance(error, WorkerTimeout | WorkerCrashed):
+        return None
+    reason = "screening_timeout" if isinstance(error, WorkerTimeout) else "worker_crashed"
+    return PictureRejected(reason, f"Screening the picture failed: {error}")

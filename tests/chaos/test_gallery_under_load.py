@@ -1,0 +1,136 @@
+"""References are added and removed by the thousand while consumers screen at full rate."""
+
+import random
+import time
+from statistics import median
+
+import numpy as np
+import pytest
+
+from likeness.workbench import open_records, open_workbench
+from tests.chaos import report
+from tests.chaos.deck import card, copy_of, flat
+from tests.chaos.gallery import state_of_database, state_of_index
+from tests.chaos.gallery_truth import Served, Truth, verdicts
+from tests.chaos.group import Group
+from tests.chaos.ledger import tally
+from tests.chaos.ordeal import chaos_settings
+from tests.chaos.outcomes import OutcomeReader, read_outcomes
+from tests.chaos.stream import Stream
+from tests.chaos.turnover import GUEST, SWAPPED, Turnover
+from tests.chaos.uploads import NO_PICTURE
+from tests.support.running_service import eventually, make_topics, metric
+
+PEOPLE = 600
+"""Every third has three references: 1,000 in all."""
+
+ROUNDS = 3 if report.FULL else 1
+PHASE_SECONDS = 15.0 if report.FULL else 10.0
+SETTLE_SECONDS = 1.0
+SERVED_SECONDS = 2.0
+UNDER_WAY = 200
+FACES = dict(zip((*SWAPPED, GUEST), ("person_b_1", "impostor_1", "impostor_2", "person_a_2"), strict=True))
+
+
+@pytest.fixture
+def settings(apache_kafka, postgres, tmp_path, models):
+    database = {"url": postgres.create_database()}
+    return chaos_settings(apache_kafka, tmp_path, models, database=database, models={"threads": 1})
+
+
+@pytest.mark.timeout(900)
+def test_a_thousand_references_come_and_go_at_full_rate_and_each_verdict_is_by_one_whole_version_of_the_gallery(
+    settings, portraits
+):
+    pictures = {shown: copy_of(portraits[f"{name}.jpg"], 320, 90) for shown, name in FACES.items()}
+    with open_workbench(settings) as bench:
+        faces = {shown: bench.detector.probe(picture).embeddings[0] for shown, picture in pictures.items()}
+    make_topics(settings)
+    with (
+        open_records(settings) as records,
+        OutcomeReader(settings) as reader,
+        Stream(settings, deck(pictures), reader) as stream,
+        Group(settings, 2, random.Random(1)) as group,
+    ):
+        truth, members = Truth(records), [member.settings for member in group.members]
+        turnover = Turnover(truth, faces)
+        with Served(members) as served:
+            eventually(lambda: served.all_at(truth.sequence), 60)
+            stream.under_way(UNDER_WAY)
+            time.sleep(8.0)
+            begun, gifts = len(truth.committed), rebalances(members)
+            phases = [phase(time.sleep)]
+            for change in ROUNDS * (
+                turnover.come_singly,
+                turnover.come_at_once,
+                turnover.leave_singly,
+                turnover.leave_at_once,
+            ):
+                phases += [phase(lambda seconds, change=change: change(PEOPLE // 2, seconds)), phase(time.sleep)]
+            turnover.guest_leaves()
+            eventually(lambda: served.all_at(truth.sequence), 60)
+            assert rebalances(members) == gifts
+        delays, wanted = served.delays(truth.committed[begun:]), state_of_database(settings)
+        assert wanted == (truth.sequence, 1, 3)
+        assert [state_of_index(one) for one in members] == [wanted, wanted]
+        rates = [rate(reader, *one) for one in phases]
+        stream.drain(60)
+        group.kill_all()
+        restarted = len(stream.sent_at)
+        group.all_ready()
+        stream.under_way(UNDER_WAY)
+        time.sleep(5.0)
+        stream.drain(60)
+        group.leave_all()
+    found, screened = tally(stream.sorts, read_outcomes(settings)), verdicts(settings)
+    kept = median(2 * rates[n] / (rates[n - 1] + rates[n + 1]) for n in range(1, len(rates), 2))
+    p50, p99, most = (float(np.percentile(delays, rank)) for rank in (50, 99, 100))
+    print(
+        f"\n{len(delays):,} changes served by both consumers after {p50:.2f} s (p50), {p99:.2f} s (p99), {most:.2f} s "
+        f"(most); uploads a second, calm and changing in turn: {', '.join(f'{one:.0f}' for one in rates)}, so "
+        f"{100 * kept:.0f} % are kept; {found}",
+        end=" ",
+    )
+    name = "1,000 references added and 1,000 removed at full rate"
+    report.add(report.Row(name, "exactly once", len(delays), found.events, len(found.lost), len(found.doubled), delays))
+    assert (found.lost, found.doubled, found.renamed) == ((), (), ())
+    assert [one for one, verdict in screened.items() if not is_whole(stream, truth, one, *verdict)] == []
+    late = {one["gallery_version"] for event_id, (one, _) in screened.items() if stream.number(event_id) >= restarted}
+    assert late == {truth.sequence}, "a consumer that was started again screens by another gallery"
+    assert p99 < SERVED_SECONDS
+    assert kept > 0.9
+
+
+def deck(pictures):
+    """A hundred cards: ten of each picture, one that is no picture, and the rest without a face."""
+    faces = [card("clear", picture, shown) for shown, picture in pictures.items()]
+    return [
+        card("unreadable", NO_PICTURE)
+        if number == 42
+        else faces[number // 2 % len(faces)]
+        if number % 5 in (0, 2)
+        else card("clear", flat(number))
+        for number in range(100)
+    ]
+
+
+def phase(work):
+    """From when to when it was under way, in seconds since 1970; what went before may still be felt at first."""
+    began = time.time()
+    work(PHASE_SECONDS)
+    return began + SETTLE_SECONDS, time.time()
+
+
+def rate(reader, began, ended):
+    """Uploads that ended, a second."""
+    return sum(began <= one.created < ended and one.kind != "review" for one in reader.found) / (ended - began)
+
+
+def rebalances(members):
+    return [metric(one, "likeness_rebalances_total") for one in members]
+
+
+def is_whole(stream, truth, event_id, screening, named):
+    """Whether the verdict names whom the gallery held at the version that it tells, and nobody else."""
+    due = truth.due(stream.card(event_id).shows, screening["gallery_version"])
+    return named == due and (screening["verdict"] == "review") == bool(due)

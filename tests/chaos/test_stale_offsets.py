@@ -1,0 +1,26 @@
+"""A worker that is given a partition back begins where the group stands now, not where it stood when last asked."""
+
+from kafka import TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from consumers.kafka import make_consumer, make_producer, rewind
+from tests.support.kafka_settings import kafka_settings
+from tests.support.running_service import eventually, make_topics
+
+
+def test_a_question_left_open_by_a_short_poll_does_not_answer_a_later_one(apache_kafka, tmp_path):
+    settings = kafka_settings(apache_kafka, tmp_path, topics={"partitions": 1})
+    make_topics(settings)
+    place = TopicPartition(settings.topics.uploads, 0)
+    producer = make_producer(settings.kafka)
+    for number in range(10):
+        producer.send(place.topic, b"%d" % number, partition=0).get(10)
+    producer.close()
+    consumer = make_consumer(settings.kafka, place.topic, group_id=settings.kafka.group_id)
+    try:
+        eventually(lambda: consumer.poll(timeout_ms=1) or consumer.assignment(), pause=0)
+        consumer.commit({place: OffsetAndMetadata(7, "", -1)})
+        rewind(consumer)
+        assert consumer.position(place) == 7
+    finally:
+        consumer.close()

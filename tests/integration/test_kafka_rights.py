@@ -1,0 +1,203 @@
+"""The table of access rights in docs/operations.md is enough, and no row of it is too much."""
+
+import re
+from pathlib import Path
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+
+from consumers.kafka import make_consumer, make_producer
+from consumers.topics import create_missing, probe_topic
+from tests.support.running_service import (
+    MACRON,
+    ServiceThread,
+    Topics,
+    again,
+    ask,
+    enrol,
+    eventually,
+    make_topics,
+    metric,
+    service_settings,
+    upload,
+)
+from tests.support.secured_kafka import as_client, secured
+
+__all__ = ["secured"]
+
+GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
+KINDS = {"topic": "TOPIC", "group": "GROUP", "transactional": "TRANSACTIONAL_ID"}
+
+
+def rights():
+    """(principal, condition, kind, name, pattern, operation) for each single right of the table."""
+    table = re.search(r"## Access rights\n(.*?)\n## ", GUIDE.read_text(), re.S)[1]
+    found = []
+    for who, what, operations in re.findall(r"^\| (?!principal|---)(.*?) \| (.*?) \| (.*?) \|$", table, re.M):
+        principal, _, condition = who.partition(", ")
+        kind = KINDS[re.match(r"[a-z]+?(?=s? |s?$)", what)[0]]
+        pattern = "PREFIXED" if "prefix" in what else "LITERAL"
+        for name in re.findall(r"`([^`]+)`", what):
+            for operation in operations.split(", "):
+                word = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).upper()
+                found.append((principal.strip("`"), condition, kind, name, pattern, word))
+    return found
+
+
+def of(principal, settings, *conditions):
+    """The rights of `principal` in the words of SecuredKafka.allow, under the names of `settings`."""
+    topics, group = settings.topics, settings.kafka.group_id
+    names = {
+        "avatar-uploads": topics.uploads,
+        "avatar-screenings": topics.screenings,
+        "impersonation-reviews": topics.reviews,
+        "avatar-dead-letters": topics.dead_letters,
+        "gallery-changes": topics.gallery_changes,
+        "avatar-screenings-probe": f"{topics.screenings}-probe",
+        "likeness-screening": group,
+        "likeness-screening-": f"{group}-",
+    }
+    return [
+        (kind, names.get(name, name), pattern, operation)
+        for who, condition, kind, name, pattern, operation in rights()
+        if who == principal and (not condition or condition in conditions)
+    ]
+
+
+OURS = [right for right in rights() if right[0] == "likeness run"]
+ALWAYS = ("unless `at_least_once`", "with `auto`")
+CREATE = "with `topics.create`"
+
+
+@pytest.fixture
+def inner(secured, tmp_path, models):
+    """Settings of the test itself, which may do everything."""
+    return service_settings(secured.broker, tmp_path, models)
+
+
+@pytest.fixture
+def settings(secured, inner):
+    """Settings of a service that comes in as a user of its own, without any right."""
+    user = inner.kafka.group_id
+    secured.user(user)
+    return as_client(inner, secured.over_sasl(user))
+
+
+def all_topics(secured, inner):
+    make_topics(inner)
+    with secured.admin() as admin:
+        create_missing(admin, (probe_topic(inner.topics),), True)
+
+
+def screens(topics, portraits):
+    """Three uploads end as they should."""
+    stolen, other = (upload(picture=portraits[name].read_bytes()) for name in ("person_a_2.jpg", "impostor_1.jpg"))
+    topics.send(stolen)
+    topics.send(other)
+    place = topics.send(b"{nope")
+    assert topics.screening(stolen["event_id"])["verdict"] == "review"
+    assert topics.screening(other["event_id"])["verdict"] == "clear"
+    assert topics.dead_letter(place)["reason"] == "not_json"
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_the_rights_of_the_table_are_enough_for_everything(secured, inner, settings, portraits, create, caplog):
+    caplog.set_level("INFO")
+    secured.allow(settings.kafka.sasl_username, of("likeness run", settings, *ALWAYS, *([CREATE] if create else [])))
+    if not create:
+        all_topics(secured, inner)
+    with ServiceThread(again(settings, topics={"create": create})):
+        topics = Topics(inner)
+        enrol(settings, MACRON, portraits["person_a_1.jpg"])
+        eventually(lambda: metric(settings, "likeness_gallery_references") == 1)
+        screens(topics, portraits)
+        assert 'delivery="transactional"' in ask(settings, "/metrics")[1]
+        topics.close()
+    assert not [line for line in caplog.messages if "uthoriz" in line or "could not be checked" in line]
+
+
+def said_without(service, caplog):
+    """Whatever an operator can read: the page, the log and the sentence at the end."""
+    return "\n".join([ask(service.settings, "/readyz")[1], str(service.error), *caplog.messages])
+
+
+@pytest.mark.parametrize("taken", OURS, ids=lambda right: f"{right[5]} {right[3]}")
+def test_without_any_one_right_something_fails_and_names_it(secured, inner, settings, portraits, taken, caplog):
+    caplog.set_level("INFO")
+    create = taken[1] == CREATE
+    conditions = (*ALWAYS, *([CREATE] if create else []))
+    granted = of("likeness run", settings, *conditions)
+    lacking = granted[[right for right in OURS if right[1] in ("", *conditions)].index(taken)]
+    secured.allow(settings.kafka.sasl_username, [right for right in granted if right != lacking])
+    if not create:
+        all_topics(secured, inner)
+    enrol(settings, MACRON, portraits["person_a_1.jpg"])
+    service = ServiceThread(again(settings, topics={"create": create})).start()
+    # Kafka does not tell the name of a transactional id that it refuses.
+    name = "TransactionalId" if lacking[0] == "TRANSACTIONAL_ID" else lacking[1]
+    try:
+        eventually(lambda: names_the_right(name, said_without(service, caplog)), 30)
+    finally:
+        service._stop.set()
+        service.wait()
+
+
+def names_the_right(name, said):
+    tells = ("AuthorizationFailed", "Authorization failed", "there is no right on it", "could not be checked")
+    return any(name in line and any(one in line for one in tells) for line in said.splitlines())
+
+
+def test_who_sends_uploads_can_do_that_and_nothing_else(secured, inner, settings):
+    all_topics(secured, inner)
+    secured.allow(settings.kafka.sasl_username, of("who sends uploads", settings))
+    producer = make_producer(settings.kafka)
+    producer.send(settings.topics.uploads, b"{}").get(10)
+    with pytest.raises(TopicAuthorizationFailedError):
+        producer.send(settings.topics.reviews, b"{}").get(10)
+    producer.close()
+    with pytest.raises(TopicAuthorizationFailedError):
+        first(settings, settings.topics.uploads)
+
+
+def test_who_reads_reviews_can_do_that_and_nothing_else(secured, inner, settings, caplog):
+    all_topics(secured, inner)
+    secured.allow(settings.kafka.sasl_username, of("who reads reviews", settings))
+    sent = make_producer(inner.kafka)
+    sent.send(settings.topics.reviews, b"review").get(10)
+    sent.close()
+    consumer = make_consumer(settings.kafka, settings.topics.reviews, group_id=f"moderation-{inner.kafka.group_id}")
+    (records,) = eventually(lambda: consumer.poll(timeout_ms=100)).values()
+    assert records[0].value == b"review"
+    consumer.commit()
+    consumer.close()
+    with pytest.raises(AssertionError):
+        first(settings, settings.topics.dead_letters, 2)
+    assert f"Topic {settings.topics.dead_letters} is not authorized for this client" in caplog.messages
+    with pytest.raises(GroupAuthorizationFailedError):
+        consumer = make_consumer(settings.kafka, settings.topics.reviews, group_id=inner.kafka.group_id)
+        eventually(lambda: consumer.poll(timeout_ms=100))
+    consumer.close()
+
+
+def test_who_looks_at_dead_letters_can_read_them_and_send_uploads_again(secured, inner, settings):
+    all_topics(secured, inner)
+    secured.allow(settings.kafka.sasl_username, of("likeness dead-letters", settings))
+    sent = make_producer(inner.kafka)
+    sent.send(settings.topics.dead_letters, b"letter", partition=0).get(10)
+    sent.close()
+    assert first(settings, settings.topics.dead_letters) == b"letter"
+    producer = make_producer(settings.kafka)
+    producer.send(settings.topics.uploads, b"{}").get(10)
+    producer.close()
+
+
+def first(settings, topic, seconds=15):
+    """The first message of a topic's first partition, read outside of any group."""
+    consumer = make_consumer(settings.kafka)
+    try:
+        consumer.assign([TopicPartition(topic, 0)])
+        (records,) = eventually(lambda: consumer.poll(timeout_ms=100), seconds).values()
+        return records[0].value
+    finally:
+        consumer.close()
