@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint chaos bench evaluate lock schemas clean
+.PHONY: demo test lint chaos bench evaluate fuzz hostile lock schemas clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
@@ -28,6 +28,14 @@ chaos: $(INSTALLED)
 # Measure accuracy on the photographs that LIKENESS_FACES names, and write docs/accuracy.md's figures.
 evaluate: $(INSTALLED)
 	@$(BIN)/python -m benchmarks.accuracy
+
+# Read mutated messages and decode mutated pictures, five minutes each.
+fuzz: $(INSTALLED)
+	@LIKENESS_FUZZ_SECONDS=300 $(BIN)/python -m pytest -s --timeout 600 tests/unit/test_fuzz_messages.py tests/unit/test_fuzz_pictures.py
+
+# Screen every hostile input there is, and write the table of docs/hostile.md.
+hostile: $(INSTALLED)
+	@$(BIN)/python -m benchmarks.hostile
 
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Likeness needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'

@@ -4,7 +4,15 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.hostile_boxes import Item, container, grid, overlay, payload_of, property_of, size_property
-from benchmarks.hostile_pictures import encoded, plain
+from benchmarks.hostile_pictures import encoded, plain, with_declared_size
+
+
+def coded_huge() -> dict[str, bytes]:
+    """AVIF and HEIF whose container says 64 x 64, and whose coded frame is far larger."""
+    return {
+        "AVIF": with_declared_size(encoded(plain(8000, 8000), "AVIF", quality=10, speed=10), 64, 64),
+        "HEIF": with_declared_size(encoded(plain(8000, 8000), "HEIF", quality=10), 64, 64),
+    }
 
 
 def _tile(side: int = 512) -> tuple[bytes, bytes]:

@@ -97,14 +97,6 @@ def declared_huge() -> dict[str, bytes]:
     }
 
 
-def coded_huge() -> dict[str, bytes]:
-    """AVIF and HEIF whose container says 64 x 64, and whose coded frame is far larger."""
-    return {
-        "AVIF": with_declared_size(encoded(plain(8000, 8000), "AVIF", quality=10, speed=10), 64, 64),
-        "HEIF": with_declared_size(encoded(plain(8000, 8000), "HEIF", quality=10), 64, 64),
-    }
-
-
 def gigabyte_lengths() -> dict[str, bytes]:
     """By format, a small file in which a length or an offset says 1 GB."""
     avif, heif = (encoded(plain(), name) for name in ("AVIF", "HEIF"))

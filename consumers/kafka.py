@@ -178,6 +178,8 @@ def rewind(consumer: KafkaConsumer) -> dict[TopicPartition, OffsetAndMetadata]:
     """
     stands = {}
     for partition in consumer.assignment():
+        # The first answer may be to a question from before a rebalance, which a poll too short left open.
+        consumer.committed(partition)
         committed = consumer.committed(partition, metadata=True)
         if committed is None:
             consumer.seek_to_beginning(partition)

@@ -1,21 +1,14 @@
 """Ends each run with a table of its legs: which part ran on what, and what was left out and why."""
 
-import os
-
 import pytest
 
 from tests.support.detectors import detector
-from tests.support.legs import all_legs, missing_in_ci, record_leg
+from tests.support.legs import all_legs, in_ci, missing_in_ci, record_leg
 from tests.support.models import engine, insightface_folder, models, packs
 from tests.support.portraits import portraits
 from tests.support.real_faces import real_faces
 
 __all__ = ["detector", "engine", "insightface_folder", "models", "packs", "portraits", "real_faces", "record_leg"]
-
-
-def in_ci() -> bool:
-    """Whether nothing may be left out."""
-    return os.environ.get("CI", "").lower() == "true"
 
 
 def pytest_sessionfinish(session):

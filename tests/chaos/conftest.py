@@ -4,27 +4,27 @@ import pytest
 
 from demo.broker import EmbeddedBroker
 from tests.chaos import report
-from tests.integration.conftest import _running
 from tests.support.kafka_broker import ApacheKafka
+from tests.support.legs import running_leg
 from tests.support.postgres import postgres_server
 
 
 @pytest.fixture(scope="package")
 def apache_kafka(tmp_path_factory):
     """Apache Kafka that each test may end as it likes, and leaves running."""
-    yield from _running("Apache Kafka", lambda: ApacheKafka(tmp_path_factory.mktemp("kafka")))
+    yield from running_leg("Apache Kafka", lambda: ApacheKafka(tmp_path_factory.mktemp("kafka")))
 
 
 @pytest.fixture(scope="package")
 def tansu(tmp_path_factory):
     """The embedded broker, which keeps nothing and so cannot be started again."""
-    yield from _running("embedded broker", lambda: EmbeddedBroker(tmp_path_factory.mktemp("tansu")))
+    yield from running_leg("embedded broker", lambda: EmbeddedBroker(tmp_path_factory.mktemp("tansu")))
 
 
 @pytest.fixture(scope="package")
 def postgres():
     """A PostgreSQL server that each test may end as it likes, and leaves running."""
-    yield from _running("PostgreSQL", postgres_server)
+    yield from running_leg("PostgreSQL", postgres_server)
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus, config):

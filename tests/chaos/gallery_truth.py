@@ -1,4 +1,4 @@
-"""Gallery changes under load, noted as they commit: when each was served, and whom a picture had to name from then on."""
+"""Gallery changes under load, noted as they commit: when each was served, and whom pictures had to name since then."""
 
 import threading
 import time

@@ -1,11 +1,12 @@
 """A producer ten times faster than the consumer: memory and poll interval are kept, and the work goes on as before."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import CommitFailedError
 from kafka.structs import OffsetAndMetadata
 
 from config import Settings
@@ -17,7 +18,7 @@ from tests.chaos.ledger import Outcome, tally
 from tests.chaos.ordeal import chaos_settings
 from tests.chaos.outcomes import OutcomeReader, read_outcomes
 from tests.chaos.stream import Stream
-from tests.support.running_service import MACRON, ServiceProcess, enrol, make_topics
+from tests.support.running_service import MACRON, ServiceProcess, enrol, eventually, make_topics
 from tests.support.web_site import WebSite
 
 SECONDS = 600.0 if report.FULL else 60.0
@@ -128,14 +129,23 @@ def rates(outcomes: Sequence[Outcome], began: float, ended: float) -> list[int]:
 
 
 def drop_backlog(settings: Settings) -> dict[int, int]:
-    """Have the group, which has no member now, begin at the end; where it stood, by partition."""
+    """Have the group, whose last member has left, begin at the end; where it stood, by partition."""
     consumer = make_consumer(settings.kafka, group_id=settings.kafka.group_id)
     places = [TopicPartition(settings.topics.uploads, number) for number in range(settings.topics.partitions)]
     consumer.assign(places)
     try:
         stood = {place.partition: consumer.committed(place) or 0 for place in places}
         ends = consumer.end_offsets(places)
-        consumer.commit({place: OffsetAndMetadata(ends[place], "", -1) for place in places})
+        eventually(lambda: moved(consumer, ends), 20)
     finally:
         consumer.close()
     return stood
+
+
+def moved(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    """False while the group still waits for a member."""
+    try:
+        consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
+    except CommitFailedError:
+        return False
+    return True

