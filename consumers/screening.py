@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from config import Settings
@@ -107,9 +107,15 @@ class Screening:
         self._hold_back()
         self.last_poll = time.monotonic()
         wait_ms = 0 if self._in_work else self._limits.batch_wait_ms
-        polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
-            timeout_ms=wait_ms, max_records=self._limits.batch_size
-        )
+        try:
+            polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
+                timeout_ms=wait_ms, max_records=self._limits.batch_size
+            )
+        except AuthorizationError as error:
+            pause = self._grown_pause()
+            log.warning("Uploads may not be read: %s See the access rights. Next try in %.1f s.", error, pause)
+            self._stop.wait(pause)
+            return {}
         if self._membership.changes != self._changes:
             # Whose records these are is anyone's guess; from the committed positions on they are ours.
             self._stand()

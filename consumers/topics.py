@@ -125,7 +125,11 @@ def _check_gallery(admin: KafkaAdminClient, name: str) -> None:
     except errors.AuthorizationError as error:
         log.warning("The settings of topic %s could not be checked: %s", name, error)
         return
-    policy = told["topic"].get(name, {}).get("cleanup.policy", {}).get("value", "compact")
+    configs = told["topic"].get(name)
+    if not configs:
+        log.warning("The settings of topic %s could not be checked: is the right DescribeConfigs missing?", name)
+        return
+    policy = configs.get("cleanup.policy", {}).get("value", "compact")
     if policy != "compact":
         raise TopicUnfit(
             f"Topic {name} has cleanup.policy={policy} and would forget protected people; set it to compact."
@@ -134,4 +138,5 @@ def _check_gallery(admin: KafkaAdminClient, name: str) -> None:
 
 def _how_to_make(topic: TopicSettings) -> str:
     configs = " ".join(f"--config {name}={value}" for name, value in topic.configs)
-    return f"Topic {topic.name} is missing (make it with --partitions {topic.partitions} {configs})"
+    how = f"--partitions {topic.partitions} {configs}"
+    return f"Topic {topic.name} is missing, or there is no right on it (make it with {how})"

@@ -59,10 +59,10 @@ def flat(number: int, side: int = 256) -> bytes:
 
 def mixed_deck(portraits: Mapping[str, Path], site: WebSite, seconds: float = 0.0) -> list[Card]:
     """A hundred cards: 2 suspects (of person_a), 1 that is no picture, 5 from `site`, which takes `seconds` for each,
-    20 without a face; the rest show strangers. Copies are 200 to 560 pixels, some 4 to 40 KB."""
+    20 without a face; the rest show strangers. Copies are of 160 to 520 pixels."""
     cards = []
     for number in range(100):
-        side, quality = 200 + 40 * (number % 10), 60 + 5 * (number * 7 % 8)
+        side, quality = 160 + 40 * (number % 10), 60 + 5 * (number * 7 % 8)
         if number == 42:
             cards.append(card("unreadable", NO_PICTURE))
         elif number in (17, 67):

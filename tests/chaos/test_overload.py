@@ -1,12 +1,11 @@
 """A producer ten times faster than the consumer: memory and poll interval are kept, and the work goes on as before."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import CommitFailedError
+from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from config import Settings
@@ -18,7 +17,7 @@ from tests.chaos.ledger import Outcome, tally
 from tests.chaos.ordeal import chaos_settings
 from tests.chaos.outcomes import OutcomeReader, read_outcomes
 from tests.chaos.stream import Stream
-from tests.support.running_service import MACRON, ServiceProcess, enrol, eventually, make_topics
+from tests.support.running_service import MACRON, ServiceProcess, enrol, make_topics
 from tests.support.web_site import WebSite
 
 SECONDS = 600.0 if report.FULL else 60.0
@@ -51,7 +50,7 @@ def test_a_producer_ten_times_faster_costs_no_memory_no_rebalance_and_no_speed(
         make_topics(settings)
         deck = in_blocks(mixed_deck(portraits, site, SLOW_SECONDS), LIMITS["in_flight"])
         with OutcomeReader(settings) as reader, Stream(settings, deck, reader) as stream:
-            with ServiceProcess(settings).start().wait_ready(90):
+            with ServiceProcess(settings):
                 before = calm(stream, reader)
                 stream.drain(60)
                 base = stream.ended()
@@ -64,7 +63,7 @@ def test_a_producer_ten_times_faster_costs_no_memory_no_rebalance_and_no_speed(
             sent, screened = len(stream.sent_at), stream.ended() - base
             left = sent - stream.ended()
             committed = drop_backlog(settings)
-            with ServiceProcess(settings).start().wait_ready(90):
+            with ServiceProcess(settings):
                 after = calm(stream, reader)
                 stream.drain(60)
         outcomes = read_outcomes(settings)
@@ -136,16 +135,7 @@ def drop_backlog(settings: Settings) -> dict[int, int]:
     try:
         stood = {place.partition: consumer.committed(place) or 0 for place in places}
         ends = consumer.end_offsets(places)
-        eventually(lambda: moved(consumer, ends), 20)
+        consumer.commit({place: OffsetAndMetadata(ends[place], "", -1) for place in places})
     finally:
         consumer.close()
     return stood
-
-
-def moved(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
-    """False while the group still waits for a member."""
-    try:
-        consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
-    except CommitFailedError:
-        return False
-    return True

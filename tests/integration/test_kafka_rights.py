@@ -166,7 +166,9 @@ def test_who_reads_reviews_can_do_that_and_nothing_else(secured, inner, settings
     sent = make_producer(inner.kafka)
     sent.send(settings.topics.reviews, b"review").get(10)
     sent.close()
-    consumer = make_consumer(settings.kafka, settings.topics.reviews, group_id=f"moderation-{inner.kafka.group_id}")
+    group = f"moderation-{inner.kafka.group_id}"
+    # Rights take a moment to reach the broker, and a client that finds no topic looks again only after that long.
+    consumer = make_consumer(settings.kafka, settings.topics.reviews, group_id=group, metadata_max_age_ms=1_000)
     (records,) = eventually(lambda: consumer.poll(timeout_ms=100)).values()
     assert records[0].value == b"review"
     consumer.commit()

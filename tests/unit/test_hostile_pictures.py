@@ -1,5 +1,5 @@
-"""Files made to do harm end soon and cheaply, whatever they claim. They are decoded in a process of their own, so that a
-crash and the memory can be seen from outside. The whole table, faces included, is docs/hostile.md's."""
+"""Files made to do harm end soon and cheaply, whatever they claim. They are decoded in a process of their own, so that
+a crash and the memory can be seen from outside. The whole table, faces included, is docs/hostile.md's."""
 
 import json
 import subprocess
