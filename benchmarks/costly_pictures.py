@@ -42,7 +42,7 @@ def costly_pictures() -> Mapping[str, Callable[[], bytes]]:
             Image.new("RGBA", (SIDE, SIDE), (9, 9, 9, 9)), "HEIF", quality=10, enc_params={"preset": "ultrafast"}
         ),
         "BMP, one bit": lambda: bmp(SIDE, SIDE, 1, bytes((SIDE + 31) // 32 * 4 * SIDE)),
-        "BMP, run lengths": lambda: bmp(SIDE, SIDE, 8, (b"\x0c\x05" * (SIDE // 12) + b"\0\0") * SIDE, compression=1),
+        "BMP, run lengths": lambda: bmp(SIDE, SIDE, 8, (b"\x18\x05" * (SIDE // 24) + b"\0\0") * SIDE, compression=1),
         "TIFF, deflate, floating point": lambda: encoded(
             Image.fromarray(np.tile(np.arange(HALF, dtype=np.float32), (HALF, 1))), "TIFF", compression="tiff_deflate"
         ),

@@ -25,8 +25,8 @@ Make = Callable[[], bytes | Sequence[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`inputs`: what makes each, by name; several files are screened one after the other. `patiently`: decoding gets all
-    the time that it takes, which is then held against the limit."""
+    """`inputs`: what makes each, by name; several files are screened one after the other. `patiently`: decoding gets
+    all the time that it takes, which is then held against the limit."""
 
     name: str
     inputs: Mapping[str, Make]

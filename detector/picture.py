@@ -109,8 +109,9 @@ class PictureLimits:
     """What one picture may cost.
 
     `max_bytes` of the file. `max_pixels`, width x height; WebP, AVIF, TIFF and HEIF with full chroma get half of it:
-    decoding them takes twice the memory. With 40 million every format stays below 512 MB. `decode_seconds`, checked
-    whenever the decoder reads and at its end. `working_side`: longest side, in pixels, of the pixels handed on.
+    decoding them takes twice the memory. No side may be over 65,535 pixels. With 40 million every format stays below
+    512 MB. `decode_seconds`, checked whenever the decoder reads and at its end. `working_side`: longest side of the
+    pixels handed on.
     """
 
     max_bytes: int
@@ -152,6 +153,8 @@ def decode_picture(data: bytes, limits: PictureLimits, *, clock: Callable[[], fl
     with _decoding(name, file):
         _check_inside(name, data, limits.max_pixels)
         image = _DECODERS[name](file)
+        if name == "HEIF" and not image.info.get("primary"):
+            raise ValueError("it has no main picture that can be decoded")  # another one would be shown in its place
         width, height = image.size
         costly = name in _COSTLY or (name == "HEIF" and image.info.get("chroma") in (422, 444))
         _check_pixels(name, image.size, limits.max_pixels // 2 if costly else limits.max_pixels)

@@ -5,7 +5,7 @@ Cards are dealt again and again, so that a run of any length needs no more memor
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,18 +57,25 @@ def flat(number: int, side: int = 256) -> bytes:
     return jpeg(cv2.cvtColor(grey.astype(np.uint8), cv2.COLOR_GRAY2RGB))
 
 
-def mixed_deck(portraits: Mapping[str, Path], site: WebSite, seconds: float = 0.0) -> list[Card]:
+def mixed_deck(
+    portraits: Mapping[str, Path],
+    site: WebSite,
+    *,
+    sides: Sequence[int] = range(160, 540, 40),
+    qualities: Sequence[int] = range(60, 100, 5),
+    seconds: float = 0.0,
+) -> list[Card]:
     """A hundred cards: 2 suspects (of person_a), 1 that is no picture, 5 from `site`, which takes `seconds` for each,
-    20 without a face; the rest show strangers. Copies are of 160 to 520 pixels."""
+    20 without a face; the rest show strangers. Sizes in pixels and JPEG qualities are taken in turn."""
     cards = []
     for number in range(100):
-        side, quality = 160 + 40 * (number % 10), 60 + 5 * (number * 7 % 8)
+        side, quality = sides[number % len(sides)], qualities[number * 7 % len(qualities)]
         if number == 42:
             cards.append(card("unreadable", NO_PICTURE))
         elif number in (17, 67):
-            cards.append(card("suspect", copy_of(portraits[SUSPECTS[number // 50]], max(side, 320), 90)))
+            cards.append(card("suspect", copy_of(portraits[SUSPECTS[number // 50]], max(side, 320), max(quality, 80))))
         elif number % 20 == 3:
-            path = f"/{number}.jpg"
+            path = f"/{len(site.answers)}.jpg"
             picture = copy_of(portraits[STRANGERS[number % 4]], side, quality)
             site.answers[path] = slow(picture, seconds) if seconds else answer(picture, Content_Type="image/jpeg")
             cards.append(linked_card("clear", site.url(path)))

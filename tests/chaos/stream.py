@@ -66,8 +66,13 @@ class Stream:
         self.pause()
         eventually(lambda: self.ended() >= len(self.sent_at), seconds, pause=0.1)
 
+    def write_off(self) -> None:
+        """Count all that was sent as ended: what has not will never be consumed."""
+        self.ended()
+        self._ended = len(self.sent_at)
+
     def ended(self) -> int:
-        """How many outcomes there are but reviews."""
+        """How many uploads have ended."""
         news = self._reader.found[self._read :]
         self._read += len(news)
         self._ended += sum(one.kind != "review" and one.event_id.startswith(self._prefix) for one in news)

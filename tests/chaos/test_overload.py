@@ -26,7 +26,13 @@ FILL_SECONDS = 15.0
 
 MEASURED_SECONDS = 15.0
 SLOW_SECONDS = 0.5
-LIMITS = {"in_flight": 400, "in_flight_bytes": 8_000_000}
+QUALITIES = (40, 95)
+"""Of JPEGs that cost the same time and differ in bytes, so that now their number is the limit, now their bytes."""
+
+BLOCK = 5
+"""Hundreds of one kind that follow each other: more than may be in flight."""
+
+LIMITS = {"in_flight": 400, "in_flight_bytes": 9_000_000}
 SWING = 64e6
 """Bytes between the least and the most memory: what Kafka's client may have fetched ahead (a fetch of 50 MB), and what
 is in flight."""
@@ -48,7 +54,11 @@ def test_a_producer_ten_times_faster_costs_no_memory_no_rebalance_and_no_speed(
         )
         enrol(settings, MACRON, portraits["person_a_1.jpg"])
         make_topics(settings)
-        deck = in_blocks(mixed_deck(portraits, site, SLOW_SECONDS), LIMITS["in_flight"])
+        small, large = (
+            mixed_deck(portraits, site, sides=(320,), qualities=(quality,), seconds=SLOW_SECONDS)
+            for quality in QUALITIES
+        )
+        deck = BLOCK * small + BLOCK * large
         with OutcomeReader(settings) as reader, Stream(settings, deck, reader) as stream:
             with ServiceProcess(settings):
                 before = calm(stream, reader)
@@ -63,6 +73,7 @@ def test_a_producer_ten_times_faster_costs_no_memory_no_rebalance_and_no_speed(
             sent, screened = len(stream.sent_at), stream.ended() - base
             left = sent - stream.ended()
             committed = drop_backlog(settings)
+            stream.write_off()
             with ServiceProcess(settings):
                 after = calm(stream, reader)
                 stream.drain(60)
@@ -98,14 +109,6 @@ def test_a_producer_ten_times_faster_costs_no_memory_no_rebalance_and_no_speed(
     assert samples[-1]["consumer_lag"] > 0.5 * left, "the lag is not told"
     assert left > 5 * screened, "the producer was not much faster"
     assert speed >= 0.85
-
-
-def in_blocks(deck: Sequence, count: int) -> list:
-    """The deck dealt as `count` of its smaller uploads, then `count` of its larger: now their number is what limits,
-    now their bytes."""
-    by_size = sorted(deck, key=lambda card: len(card.tail))
-    small, large = by_size[: len(deck) // 2], by_size[len(deck) // 2 :]
-    return [half[number % len(half)] for half in (small, large) for number in range(count)]
 
 
 def calm(stream: Stream, reader: OutcomeReader) -> list[int]:

@@ -6,7 +6,6 @@ LIKENESS_FUZZ_SECONDS: how long, 20 by default; LIKENESS_FUZZ_SEED: where to sta
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from detector.picture import REASONS, PictureLimits, PictureRejected, decode_picture
 from tests.unit.picture_mutations import mutated, samples
+from tests.unit.test_bad_pictures import peak_mb
 
 LIMITS = PictureLimits(max_bytes=300_000, max_pixels=1_000_000, decode_seconds=2.0, working_side=400)
 CPU_SECONDS = LIMITS.decode_seconds + 1
@@ -28,7 +28,7 @@ def fuzz(seed: int, seconds: float, last: Path) -> dict[str, object]:
     files, chance, outcomes = samples(), random.Random(seed), Counter()
     for data in (one for several in files.values() for one in several):
         decode_picture(data, LIMITS)
-    before, until = _peak_mb(), time.monotonic() + seconds
+    before, until = peak_mb(), time.monotonic() + seconds
     slowest, fault = 0.0, None
     while fault is None and time.monotonic() < until:
         data = mutated(chance, files)
@@ -40,9 +40,9 @@ def fuzz(seed: int, seconds: float, last: Path) -> dict[str, object]:
         outcomes[outcome] += 1
         if taken > CPU_SECONDS:
             fault = f"decoding took {taken:.1f} s of computing"
-        elif _peak_mb() - before > GROWTH_MB:
-            fault = f"memory grew by {_peak_mb() - before:.0f} MB"
-    return {"fault": fault, "outcomes": outcomes, "slowest": slowest, "growth_mb": _peak_mb() - before}
+        elif peak_mb() - before > GROWTH_MB:
+            fault = f"memory grew by {peak_mb() - before:.0f} MB"
+    return {"fault": fault, "outcomes": outcomes, "slowest": slowest, "growth_mb": peak_mb() - before}
 
 
 def _judge(data: bytes) -> tuple[str, str | None]:
@@ -57,10 +57,6 @@ def _judge(data: bytes) -> tuple[str, str | None]:
     fits = picture.width * picture.height <= LIMITS.max_pixels and len(data) <= LIMITS.max_bytes
     side = max(picture.pixels.shape[:2]) <= LIMITS.working_side
     return f"decoded {picture.format}", None if fits and side else f"accepted {picture.width} x {picture.height}"
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def test_whatever_is_wrong_with_a_picture_it_is_decoded_or_rejected_within_bounds(tmp_path):

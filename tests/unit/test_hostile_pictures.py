@@ -13,6 +13,7 @@ import pytest
 from benchmarks import hostile_containers as containers
 from benchmarks import hostile_pictures as pictures
 from benchmarks.costly_pictures import costly_pictures, stripes
+from benchmarks.hostile_boxes import Item, container, payload_of, property_of, size_property
 from benchmarks.peak_memory import forget_peaks, peak
 from detector.picture import PictureLimits, PictureRejected, decode_picture
 
@@ -99,6 +100,15 @@ def test_what_hangs_on_behind_a_picture_or_within_it_changes_nothing():
     with_comment = plain[:2] + b"\xff\xfe\0\x08<html>" + plain[2:]
     for data in (plain + tail, with_comment):
         assert (decode_picture(data, LIMITS).pixels == decode_picture(plain, LIMITS).pixels).all()
+
+
+def test_no_other_picture_of_a_container_stands_in_for_a_main_one_that_cannot_be_decoded():
+    good = pictures.encoded(pictures.plain(), "HEIF")
+    size, own = size_property(64, 64), property_of(good, b"hvcC")
+    shown, other = Item(b"tmap", b"?", (size,)), Item(b"hvc1", payload_of(good), (size, own))
+    assert decode_picture(container(b"heic", [shown, other], primary=2), LIMITS).width == 64
+    with pytest.raises(PictureRejected, match="truncated_or_damaged"):
+        decode_picture(container(b"heic", [shown, other], primary=1), LIMITS)
 
 
 @pytest.mark.parametrize(
