@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint chaos bench evaluate fuzz hostile lock schemas clean
+.PHONY: demo test lint chaos soak bench evaluate fuzz hostile lock schemas clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
@@ -24,6 +24,10 @@ bench: $(INSTALLED)
 # Kill consumers, brokers and databases under load, and write docs/chaos.md's table; takes some twenty minutes.
 chaos: $(INSTALLED)
 	@LIKENESS_CHAOS=full $(BIN)/python -m pytest tests/chaos -p no:cacheprovider
+
+# Screen ordinary traffic for an hour and write docs/chaos.md's second table and docs/soak.
+soak: $(INSTALLED)
+	@LIKENESS_SOAK_SECONDS=3600 LIKENESS_SOAK_WRITE=1 $(BIN)/python -m pytest tests/chaos/test_soak.py -s -p no:cacheprovider
 
 # Measure accuracy on the photographs that LIKENESS_FACES names, and write docs/accuracy.md's figures.
 evaluate: $(INSTALLED)

@@ -1,7 +1,6 @@
-"""Dead letters: what could not be screened, with the reason and the original; and the limit on how many are normal."""
+"""Dead letters: what could not be screened, with the reason and the original."""
 
 import base64
-from collections import deque
 from datetime import datetime
 from typing import Any
 
@@ -17,36 +16,6 @@ from consumers.messages import (
 
 MAX_ATTACHED = 4096
 """Bytes of key and headers that a compact dead letter still carries."""
-
-
-class TooManyDeadLetters(Exception):
-    """So many recent uploads end as dead letters that the fault is ours: stop, and drain the topic no further."""
-
-
-class DeadLetterLimit:
-    """Watches the share of dead letters among recent uploads."""
-
-    def __init__(self, share: float, window: int, minimum: int) -> None:
-        """`share`: 0..1; `window`: uploads that count as recent; `minimum`: uploads before the share is judged."""
-        self._share = share
-        self._minimum = min(minimum, window)
-        self._recent: deque[str | None] = deque(maxlen=window)
-
-    def check(self, reasons: list[str | None]) -> None:
-        """Judge a batch about to be delivered: per upload its dead letter's reason, or None. Raises
-        TooManyDeadLetters, and then the batch must not be delivered."""
-        recent = deque([*self._recent, *reasons], maxlen=self._recent.maxlen)
-        dead = [reason for reason in recent if reason is not None]
-        if len(recent) >= self._minimum and len(dead) > self._share * len(recent):
-            worst = max(set(dead), key=dead.count)
-            raise TooManyDeadLetters(
-                f"{len(dead)} of the last {len(recent)} uploads would end as dead letters, most for {worst}: stopped "
-                "before the last batch, which stays uncommitted. Find the cause, or raise screening.dead_letter_share."
-            )
-
-    def count(self, reasons: list[str | None]) -> None:
-        """Remember a batch that was delivered; one that is consumed again counts once."""
-        self._recent.extend(reasons)
 
 
 def dead_letter(

@@ -26,6 +26,7 @@ _FIXED = frozenset(
     | {"bootstrap_servers", "max_in_flight_requests_per_connection"}
 )
 _POLL_MS = 50
+_ASK_MS = 3_000
 _QUIET_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -174,13 +175,13 @@ def _stable_ends(consumer: KafkaConsumer, partitions: set[TopicPartition]) -> di
 def rewind(consumer: KafkaConsumer) -> dict[TopicPartition, OffsetAndMetadata]:
     """Seek every assigned partition to where the group's committed offset stands, or to its beginning without one.
 
-    The committed offsets of those that have one.
+    The committed offsets of those that have one. Raises KafkaError, KafkaTimeoutError while the broker is silent.
     """
     stands = {}
     for partition in consumer.assignment():
         # The first answer may be to a question from before a rebalance, which a poll too short left open.
-        consumer.committed(partition)
-        committed = consumer.committed(partition, metadata=True)
+        consumer.committed(partition, timeout_ms=_ASK_MS)
+        committed = consumer.committed(partition, metadata=True, timeout_ms=_ASK_MS)
         if committed is None:
             consumer.seek_to_beginning(partition)
         else:

@@ -29,10 +29,12 @@ class Screened:
 
     `step`: what is awaited, the picture's bytes or, once `fetched`, the verdict; `began` and `ended`: when, in seconds
     of time.perf_counter and time.monotonic. `compact`: its outcome must do without the upload's bytes, which made it
-    too large. `size`: bytes held for it."""
+    too large. `size`: bytes held for it.
+    `number`: of the uploads that this process took on."""
 
     record: Any
     partition: TopicPartition
+    number: int = 0
     upload: AvatarUploaded | None = None
     step: Future[Any] | None = None
     began: float = 0.0

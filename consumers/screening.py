@@ -5,11 +5,12 @@ Uploads end in any order (consumers/progress.py), so nothing waits for a slow on
 again; ids derive from the event, so a repeat changes nothing.
 """
 
+import itertools
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ from kafka.errors import AuthorizationError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from config import Settings
-from consumers.dead_letters import DeadLetterLimit
+from consumers.dead_letter_limit import DeadLetterLimit
 from consumers.delivery import Delivery, DeliveryFailed, MessageTooLarge
+from consumers.fetch_gate import FetchGate
 from consumers.fetch_queue import FetchQueue
 from consumers.fetch_rules import FetchRefused
 from consumers.kafka import rewind
@@ -60,7 +62,7 @@ class Screening:
         self._consumer = consumer
         self._delivery = delivery
         self._detector = detector
-        self._fetches = fetches
+        self._fetches: FetchGate[Screened] = FetchGate(fetches, settings.screening.in_flight_bytes)
         self._metrics = metrics
         self._reporter = Reporter(metrics)
         self._stop = stop
@@ -72,6 +74,7 @@ class Screening:
         self._changes = 0
         self._member: Any = None
         self._progress: dict[TopicPartition, Progress] = {}
+        self._numbers = itertools.count()
         self._in_work: set[Screened] = set()
         self._bytes = 0
         self._news: queue.SimpleQueue[Screened] = queue.SimpleQueue()
@@ -93,6 +96,7 @@ class Screening:
             while not self._stop.is_set():
                 self._report()
                 self._take_on(self._poll())
+                self._begin_fetches()
                 self._advance()
                 if self._is_due():
                     self._deliver()
@@ -138,15 +142,29 @@ class Screening:
 
     def _take_on(self, polled: dict[TopicPartition, list[Any]]) -> None:
         for partition, records in polled.items():
-            if partition not in self._progress:
-                self._progress[partition] = Progress(OffsetAndMetadata(records[0].offset, "", -1))
-            progress = self._progress[partition]
+            progress = self._progress_at(partition, records[0].offset)
             for record in records:
+                if not progress.reaches(record.offset):
+                    self._consumer.seek(partition, record.offset)
+                    break
                 if progress.begin(record.offset, record.leader_epoch):
-                    self._begin(Screened(record, partition))
+                    self._begin(Screened(record, partition, next(self._numbers)))
+
+    def _progress_at(self, partition: TopicPartition, offset: int) -> Progress:
+        """That of a partition of which `offset` was polled; a new one where the group has none, or the topic is not
+        what it was."""
+        progress = self._progress.get(partition)
+        if progress is not None and offset < progress.next:
+            log.warning("%s has been set back to offset %d: uploads from there on are screened.", partition, offset)
+            self._drop({item for item in self._in_work if item.partition == partition})
+            progress = None
+        if progress is None:
+            progress = self._progress[partition] = Progress(OffsetAndMetadata(offset, "", -1))
+        return progress
 
     def _begin(self, item: Screened) -> None:
         self._in_work.add(item)
+        self._dead_letters.begin(item.number)
         self._hold(item, len(item.record.value or b""))
         try:
             item.upload = read_upload(item.record.value)
@@ -156,7 +174,7 @@ class Screening:
             self._fail(item, rejected.reason, rejected.detail)
             return
         if picture is None:
-            self._await(item, self._fetches.submit(str(image.url)))
+            self._fetches.add(item, str(image.url))
         else:
             self._screen(item, picture)
 
@@ -176,6 +194,10 @@ class Screening:
         item.step, item.began = step, time.perf_counter()
         step.add_done_callback(lambda _: self._news.put(item))
 
+    def _begin_fetches(self) -> None:
+        for item, fetch in self._fetches.begin(self._bytes):
+            self._await(item, fetch)
+
     # Steps that end
 
     def _advance(self) -> None:
@@ -185,7 +207,8 @@ class Screening:
         try:
             item = self._news.get(timeout=0 if self._ended and self._is_due() else MOMENT_SECONDS)
             while True:
-                if item in self._in_work:
+                # A fetch that was taken back tells of its end, too.
+                if item in self._in_work and item.step is not None and item.step.done() and not item.step.cancelled():
                     self._step_ended(item)
                 item = self._news.get_nowait()
         except queue.Empty:
@@ -199,8 +222,10 @@ class Screening:
             try:
                 picture = step.result()
             except FetchRefused as refused:
+                self._fetches.ended(item, None)
                 self._fail(item, refused.reason, refused.detail)
             else:
+                self._fetches.ended(item, len(picture))
                 self._screen(item, picture)
             return
         item.verdict = step.result()
@@ -231,7 +256,7 @@ class Screening:
         if self._membership.changes != self._changes:
             return
         batch = self._ended
-        reasons = [item.reason for item in batch]
+        reasons = {item.number: item.reason for item in batch}
         self._dead_letters.check(reasons)
         by_partition: dict[TopicPartition, set[int]] = {}
         for item in batch:
@@ -250,9 +275,8 @@ class Screening:
         self._metrics.stage.labels("deliver").observe(time.perf_counter() - started)
         for partition, ended in by_partition.items():
             self._progress[partition].end(ended)
-        self._ended = []
-        self._drop(batch)
         self._dead_letters.count(reasons)
+        self._let_go(batch)
         self._reporter.delivered(batch)
 
     def _deliver_fitting(self, batch: Sequence[Screened], offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
@@ -273,17 +297,23 @@ class Screening:
 
     def _forget(self) -> None:
         """Drop all that is under way: it is others' now, or begins anew."""
-        for item in self._in_work:
-            if item.step is not None:
-                item.step.cancel()
-        self._drop(list(self._in_work))
-        self._ended = []
+        self._drop(set(self._in_work))
         self._progress = {}
         self._metrics.lag.clear()
 
-    def _drop(self, items: Sequence[Screened]) -> None:
+    def _drop(self, items: Collection[Screened]) -> None:
+        """Let go of uploads that have not been delivered."""
+        self._fetches.drop(items)
+        for item in items:
+            if item.step is not None:
+                item.step.cancel()
+        self._dead_letters.forget(item.number for item in items)
+        self._let_go(items)
+
+    def _let_go(self, items: Collection[Screened]) -> None:
         self._in_work.difference_update(items)
         self._bytes -= sum(item.size for item in items)
+        self._ended = [item for item in self._ended if item in self._in_work]
 
     def _stand(self) -> None:
         """Begin at the committed positions, as the member of the group that this process is now; ask until told."""
@@ -295,6 +325,7 @@ class Screening:
                 return
             except KafkaError as error:
                 log.warning("The committed positions are unknown: %s Next try in %.1f s.", error, self._pause)
+                self.last_poll = time.monotonic()
                 if self._stop.wait(self._grown_pause()):
                     return
 

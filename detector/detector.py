@@ -21,7 +21,7 @@ from detector.index import GalleryIndex
 from detector.judgement import foreign_watermark
 from detector.looking import InThreads, Looking, rejected
 from detector.matching import Matcher
-from detector.picture import Picture, PictureRejected
+from detector.picture import PictureRejected
 from detector.policy import Policy, Thresholds
 from detector.probing import Probes, Seen, screening_failed
 from detector.verdict import ForeignText, Upload, Verdict
@@ -32,7 +32,7 @@ TOGETHER = 64
 """Pictures that are matched at once, at most."""
 
 READINGS = 32
-"""Pictures that may wait for their text to be read: each holds its pixels, and reading is slow."""
+"""Pictures with findings that may wait for their text to be read, which is slow; further ones go on without."""
 
 Reading = Literal["never", "findings", "all"]
 T = TypeVar("T")
@@ -61,6 +61,7 @@ class Detector:
         self._looking = looking
         self._read = reading
         self._readings = threading.Semaphore(READINGS)
+        """Only for "findings": where every text is wanted, uploads wait instead."""
         # Pictures side by side keep the cores busy; BLAS's own threads would spin beside them and halve their speed.
         threadpool_limits(limits=1, user_api="blas")
         self._seen: queue.SimpleQueue[_Screened | None] = queue.SimpleQueue()
@@ -92,7 +93,7 @@ class Detector:
         seen = self._looking.look(upload.picture)
         verdict: Future[Verdict] = Future()
         verdict.add_done_callback(lambda done: done.cancelled() and seen.cancel())
-        screened = _Screened(replace(upload, picture=b""), seen, verdict)
+        screened = _Screened(upload if self._read != "never" else replace(upload, picture=b""), seen, verdict)
         seen.add_done_callback(lambda _: self._seen.put(screened))
         return verdict
 
@@ -178,19 +179,21 @@ class Detector:
         if not wanted or isinstance(probes, PictureRejected):
             one.verdict.set_result(verdict)
             return
-        # Where every text is wanted, the rest waits; else a flood of findings must not hold up the pictures without.
-        if not self._readings.acquire(blocking=self._read == "all"):
+        # A flood of findings must not hold up the pictures without.
+        if self._read == "findings" and not self._readings.acquire(blocking=False):
             log.warning("The text in a picture is not read: too many wait for it.")
             one.verdict.set_result(verdict)
             return
         started = time.perf_counter()
-        lines = self._looking.read(probes.picture.pixels)
+        lines = self._looking.read(one.upload.picture)
+        scale = probes.picture.scale
 
         def tell(done: "Future[list[TextLine]]") -> None:
-            self._readings.release()
+            if self._read == "findings":
+                self._readings.release()
             milliseconds = {**verdict.milliseconds, "read": 1e3 * (time.perf_counter() - started)}
             told = replace(verdict, milliseconds=milliseconds)
-            one.verdict.set_result(_with_marks(told, one.upload, done, probes.picture))
+            one.verdict.set_result(_with_marks(told, one.upload, done, scale))
 
         lines.add_done_callback(tell)
 
@@ -212,13 +215,13 @@ def _seen(one: _Screened) -> Seen:
     return one.seen.result() if error is None else Seen(rejected(error) or screening_failed(error))
 
 
-def _with_marks(verdict: Verdict, upload: Upload, lines: "Future[list[TextLine]]", picture: Picture) -> Verdict:
+def _with_marks(verdict: Verdict, upload: Upload, lines: "Future[list[TextLine]]", scale: float) -> Verdict:
     """The verdict with the marks of others added that were read in the picture."""
     if lines.cancelled() or (error := lines.exception()) is not None:
         log.error("The text in a picture could not be read: %s", "closed" if lines.cancelled() else repr(error))
         return verdict
     marks = foreign_handles(lines.result(), upload.handle, upload.display_name)
-    added = tuple(foreign_watermark(_as_uploaded(mark, picture.scale)) for mark in marks)
+    added = tuple(foreign_watermark(_as_uploaded(mark, scale)) for mark in marks)
     return replace(
         verdict,
         outcome="review" if added else verdict.outcome,

@@ -8,10 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal, Protocol
 
 from detector.engine import EngineFacts, FaceEngine
 from detector.open_engine import open_engine
@@ -33,8 +30,8 @@ class Looking(Protocol):
         """Faces, embeddings and fingerprint of a picture; without crops where it is done elsewhere."""
         ...
 
-    def read(self, pixels: NDArray[np.uint8]) -> Future[list[TextLine]]:
-        """The lines of text in (H, W, 3) uint8 RGB."""
+    def read(self, picture: bytes) -> Future[list[TextLine]]:
+        """The lines of text in a picture that was looked at; boxes in pixels at working scale."""
         ...
 
     def close(self) -> None: ...
@@ -53,10 +50,9 @@ class InThreads:
     def look(self, picture: bytes) -> Future[Seen]:
         return self.pool.submit(self.prober.look, picture)
 
-    def read(self, pixels: NDArray[np.uint8]) -> Future[list[TextLine]]:
-        if self._reader is None:
-            raise ValueError("there is no reader")
-        return self._reading.submit(self._reader.read, pixels)
+    def read(self, picture: bytes) -> Future[list[TextLine]]:
+        assert self._reader is not None, "no text is read without a reader"
+        return self._reading.submit(_read, self._reader, self.prober, picture)
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
@@ -89,17 +85,27 @@ class WorkerNeeds:
 
 
 class _Work:
-    """A worker's two kinds of jobs: a picture's bytes are looked at, pixels are read."""
+    """A worker's two kinds of jobs: pictures are looked at, or their text is read."""
 
     def __init__(self, engine: FaceEngine, beside: FaceEngine | None, needs: WorkerNeeds) -> None:
         self.facts = EngineFacts.of(engine), beside and EngineFacts.of(beside)
         self._prober = Prober(engine, needs.pictures, needs.faces, beside)
         self._reader = WatermarkReader()  # loads at the first reading, in the worker that reads
 
-    def __call__(self, job: bytes | NDArray[np.uint8]) -> Seen | list[TextLine]:
-        if isinstance(job, bytes):
-            return self._prober.look(job).without_crops()
-        return self._reader.read(job)
+    def __call__(self, job: "_Job") -> Seen | list[TextLine]:
+        if job.kind == "look":
+            return self._prober.look(job.picture).without_crops()
+        return _read(self._reader, self._prober, job.picture)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    kind: Literal["look", "read"]
+    picture: bytes
+
+
+def _read(reader: WatermarkReader, prober: Prober, picture: bytes) -> list[TextLine]:
+    return reader.read(prober.decode(picture).pixels)
 
 
 class InProcesses:
@@ -124,10 +130,10 @@ class InProcesses:
         self._readers = WorkerPool(self._template, readers or os.cpu_count() or 1, seconds=READING_SECONDS, **limits)
 
     def look(self, picture: bytes) -> Future[Seen]:
-        return self._lookers.submit(picture)
+        return self._lookers.submit(_Job("look", picture))
 
-    def read(self, pixels: NDArray[np.uint8]) -> Future[list[TextLine]]:
-        return self._readers.submit(pixels)
+    def read(self, picture: bytes) -> Future[list[TextLine]]:
+        return self._readers.submit(_Job("read", picture))
 
     def close(self) -> None:
         self._lookers.close()

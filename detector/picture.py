@@ -135,11 +135,12 @@ class Picture:
     format: str
 
 
-def decode_picture(data: bytes, limits: PictureLimits, *, clock: Callable[[], float] = time.monotonic) -> Picture:
+def decode_picture(data: bytes, limits: PictureLimits, *, clock: Callable[[], float] = time.thread_time) -> Picture:
     """The picture in `data`: JPEG, PNG, WebP, GIF, AVIF, HEIC/HEIF, BMP or TIFF; of several frames the first.
 
     Upright as EXIF, the TIFF tag or the container says. 16-bit channels keep their whole range. Transparency is laid
-    over white, as most pages show it. Colour profiles are not applied. `clock` gives monotonic seconds.
+    over white, as most pages show it. Colour profiles are not applied. `clock` gives seconds, by
+    default those that this thread has had of a processor: a machine that is busy with others is not the picture's fault.
     Safe to call from many threads. Whatever the bytes are, nothing but PictureRejected is raised.
     """
     if not data:

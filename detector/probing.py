@@ -84,11 +84,15 @@ class Prober:
     def probe(self, picture: bytes) -> Probes:
         """The faces of a picture, their embeddings and its fingerprint. Raises PictureRejected."""
         started = time.perf_counter()
-        decoded = decode_picture(picture, self._pictures)
+        decoded = self.decode(picture)
         decoded_at = time.perf_counter()
         hashes = hashes_to_search(decoded.pixels)
         milliseconds = {"decode": 1e3 * (decoded_at - started), "hash": 1e3 * (time.perf_counter() - decoded_at)}
         return self._look_for_faces(decoded, hashes, milliseconds)
+
+    def decode(self, picture: bytes) -> Picture:
+        """The upright pixels at working scale. Raises PictureRejected."""
+        return decode_picture(picture, self._pictures)
 
     def look(self, picture: bytes) -> Seen:
         """As `probe`, by both packs if there are two; whatever goes wrong is told, never raised."""

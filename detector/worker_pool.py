@@ -11,7 +11,8 @@ from typing import Any, Literal
 from detector.worker_process import NoAnswer, Template, Worker, WorkerLost, WorkersBroken
 
 ATTEMPTS = 2
-"""How often a job is tried whose worker ends: the first time, others may have been at fault."""
+"""How often a job is tried whose worker ends, or is idle until its time is over as a stopped process is: the first
+time, others may have been at fault."""
 
 How = Literal["crash", "timeout"]
 
@@ -67,7 +68,12 @@ class WorkerPool:
         """The future of the work's result, or of what it raised; WorkerCrashed, WorkerTimeout or WorkersBroken. It can
         be cancelled until a worker has taken it."""
         job = _Job(work)
-        self._put(1, job)
+        with self._lock:
+            if self._closed:
+                job.future.cancel()
+                job.future.set_running_or_notify_cancel()
+            else:
+                self._put(1, job)
         return job.future
 
     @property
@@ -77,11 +83,13 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the workers, whatever they work on; jobs that wait are cancelled."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         for worker in list(self._workers.values()):
             worker.kill()
-        for _ in self._threads:
-            self._put(0, None)
+        with self._lock:
+            for _ in self._threads:
+                self._put(0, None)
         for thread in self._threads:
             thread.join()
         while not self._jobs.empty():
@@ -90,9 +98,8 @@ class WorkerPool:
                 job.future.set_exception(WorkersBroken("The workers were closed."))
 
     def _put(self, priority: int, job: _Job | None) -> None:
-        with self._lock:
-            self._count += 1
-            self._jobs.put((priority, self._count, job))
+        self._count += 1
+        self._jobs.put((priority, self._count, job))
 
     def _serve(self) -> None:
         """Feed one worker after the other."""
@@ -102,27 +109,32 @@ class WorkerPool:
                 continue
             try:
                 if me not in self._workers:
-                    self._workers[me] = self._template.fork(self._memory_bytes)
-                job.future.set_result(self._workers[me].do(job.work, self._seconds))
-            except NoAnswer:
+                    self._workers[me] = self._template.fork(self._memory_bytes, self._seconds)
+                job.future.set_result(self._workers[me].do(job.work))
+            except NoAnswer as late:
                 self._workers.pop(me).end()
                 self._told("timeout", f"had not answered after {self._seconds:g} s")
-                job.future.set_exception(WorkerTimeout(f"It took longer than {self._seconds:g} s."))
+                self._lost(job, WorkerTimeout(f"It took longer than {self._seconds:g} s."), again=late.idle)
             except WorkerLost as lost:
                 del self._workers[me]
-                job.attempts += 1
-                if self._closed:
-                    job.future.set_exception(WorkersBroken("The workers were closed."))
-                    continue
-                self._told("crash", f"ended by {lost.how}")
-                if job.attempts < ATTEMPTS:
-                    self._put(0, job)
-                else:
-                    job.future.set_exception(WorkerCrashed(f"{ATTEMPTS} processes ended over it, by {lost.how}."))
+                if not self._closed:
+                    self._told("crash", f"ended by {lost.how}")
+                self._lost(job, WorkerCrashed(f"{ATTEMPTS} processes ended over it, by {lost.how}."), again=True)
             except Exception as error:  # what the work raised, or WorkersBroken: the caller's to judge
                 job.future.set_exception(error)
         if me in self._workers:
             self._workers.pop(me).end()
+
+    def _lost(self, job: _Job, error: Exception, *, again: bool) -> None:
+        """Have the job tried again, if it may, or tell its caller."""
+        job.attempts += 1
+        with self._lock:
+            if self._closed:
+                error, again = WorkersBroken("The workers were closed."), False
+            elif again and job.attempts < ATTEMPTS:
+                self._put(0, job)
+                return
+        job.future.set_exception(error)
 
     def _told(self, how: How, what: str) -> None:
         log.error("A worker process %s, and is replaced.", what)

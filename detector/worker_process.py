@@ -16,6 +16,7 @@ import pickle
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -24,11 +25,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
+from pathlib import Path
 from typing import Any
 
 Work = Callable[[Any], Any]
 """What a worker does with a job. Both travel pickled, jobs and answers."""
 
+ANSWER_SECONDS = 10.0
+"""How long the template may take to do as it is told: a fork takes some milliseconds."""
 START_SECONDS = 120.0
 """How long the template may take to load."""
 _PR_SET_PDEATHSIG = 1
@@ -48,7 +52,11 @@ class WorkerLost(Exception):
 
 
 class NoAnswer(Exception):
-    """A worker has not answered in time."""
+    """A worker has not answered in time. `idle`: it has hardly worked meanwhile, so it may not be the job's fault."""
+
+    def __init__(self, *, idle: bool) -> None:
+        super().__init__(idle)
+        self.idle = idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Template:
                 stdin=subprocess.DEVNULL,
                 env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
+        _wait_no_longer(ours, ANSWER_SECONDS)
         self._control = Connection(ours.detach())
         try:
             self._control.send_bytes(pickle.dumps(prepare))
@@ -88,14 +97,16 @@ class Template:
         self.facts = answer.result
         """What the prepared work has as `facts`, if anything."""
 
-    def fork(self, memory_bytes: int) -> "Worker":
-        """A new worker, that may take `memory_bytes` more than the template has. Raises WorkersBroken."""
+    def fork(self, memory_bytes: int, seconds: float) -> "Worker":
+        """A new worker, that may take `memory_bytes` more than the template has, and `seconds` over a job. Raises
+        WorkersBroken."""
         ours, theirs = socket.socketpair()
+        _wait_no_longer(ours, seconds)
         with theirs, self._lock:
             try:
                 self._control.send(("fork", memory_bytes))
                 send_handle(self._control, theirs.fileno(), self._process.pid)
-                return Worker(self, self._control.recv(), Connection(ours.detach()))
+                return Worker(self, self._control.recv(), Connection(ours.detach()), seconds)
             except (EOFError, OSError) as error:
                 ours.close()
                 raise WorkersBroken(f"No worker process could be started: {error!r}.") from error
@@ -130,29 +141,43 @@ class Template:
 class Worker:
     """One worker process, used from one thread at a time."""
 
-    def __init__(self, template: Template, pid: int, connection: Connection) -> None:
+    def __init__(self, template: Template, pid: int, connection: Connection, seconds: float) -> None:
         self.pid = pid
+        self._seconds = seconds
         self._template = template
         self._connection = connection
 
-    def do(self, job: Any, seconds: float) -> Any:
-        """What the work makes of `job`. Raises what the work raises, WorkerLost, or NoAnswer after `seconds`; after
-        the last two the worker must be ended."""
-        deadline = time.monotonic() + seconds
+    def do(self, job: Any) -> Any:
+        """What the work makes of `job`. Raises what the work raises, WorkerLost, or NoAnswer, after which it must be
+        ended."""
+        deadline, used = time.monotonic() + self._seconds, self._processor_seconds()
         try:
             self._connection.send(job)
             while True:
                 if not self._connection.poll(max(0.0, deadline - time.monotonic())):
-                    raise NoAnswer
+                    raise self._no_answer(used)
                 answer = self._connection.recv()
                 if isinstance(answer, _Answer):
                     break
                 logging.getLogger(answer.name).handle(answer)
+        except BlockingIOError as error:  # it stopped in the middle of a job or an answer
+            raise self._no_answer(used) from error
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise WorkerLost(self.end()) from error
         if answer.error is not None:
             raise answer.error
         return answer.result
+
+    def _no_answer(self, used: float) -> NoAnswer:
+        return NoAnswer(idle=self._processor_seconds() - used < self._seconds / 2)
+
+    def _processor_seconds(self) -> float:
+        """What it has used so far; 0 where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Kill it, from any thread; whoever waits for an answer gets WorkerLost."""
@@ -162,6 +187,13 @@ class Worker:
         """Kill it and let go of it; how it ended."""
         self._connection.close()
         return self._template.end(self.pid)
+
+
+def _wait_no_longer(end: socket.socket, seconds: float) -> None:
+    """Reading from and writing to `end` raises BlockingIOError once nothing moved for `seconds`."""
+    limit = struct.pack("ll", int(seconds), round(seconds % 1 * 1e6))
+    for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        end.setsockopt(socket.SOL_SOCKET, way, limit)
 
 
 class _ToParent(logging.handlers.QueueHandler):

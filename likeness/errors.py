@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from config import SettingsError
-from consumers.dead_letters import TooManyDeadLetters
+from consumers.dead_letter_limit import TooManyDeadLetters
 from consumers.delivery import WorkerFenced
 from consumers.kafka import BrokerAway
 from consumers.topics import TopicMissing, TopicUnfit

@@ -13,6 +13,10 @@ from tests.chaos.ledger import Outcome, Tally
 LEAK = 500.0
 """Bytes that memory may grow for each upload; 1 KB kept of each would be twice that."""
 
+FLOOR = 2.5e6
+"""Bytes that memory may go up in the second half by chance: on a machine that screens less than 5,000 uploads in it, a
+leak of LEAK cannot be told from that."""
+
 HOURLY = 0.10
 """Share of its mean that memory may grow in an hour, where it was watched for one."""
 
@@ -43,6 +47,10 @@ class Soak:
     def leak(self) -> float:
         """Bytes that memory grew for each upload in the second half."""
         return growth(self.later) / self.rate
+
+    @property
+    def uploads_later(self) -> float:
+        return self.rate * (self.later[-1].moment - self.later[0].moment)
 
     @property
     def hourly(self) -> float:

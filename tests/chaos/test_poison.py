@@ -58,7 +58,8 @@ def test_a_poisoned_picture_is_a_dead_letter_and_its_neighbours_wait_less_than_f
         assert max(waits) < 5, (kind, waits)
     assert (found.lost, found.doubled, found.strange) == ((), (), ())
     assert _reasons(settings, load) == {KINDS[kind][1] for _, kind in load.poisoned}
-    assert lost == {"crash": 2 * 2 * TIMES, "timeout": 2 * TIMES}
+    # What crashes or sleeps is tried once more; on a machine so busy that it hardly spun, so is what spins.
+    assert lost["crash"] == 2 * 2 * TIMES and 3 * TIMES <= lost["timeout"] <= 4 * TIMES
 
 
 class _Load:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from kafka import TopicPartition
 
-from consumers.dead_letters import TooManyDeadLetters
+from consumers.dead_letter_limit import TooManyDeadLetters
 from consumers.kafka import make_admin, make_consumer
 from consumers.topics import TopicSettings, create_missing
 from tests.support.running_service import (

@@ -53,14 +53,34 @@ def test_a_job_that_ends_its_process_is_tried_once_more_and_told(pool, job, how)
     assert pool.submit("next").result(10) == "next"
 
 
-@pytest.mark.parametrize("job", ["hang", "spin"])
-def test_a_job_that_hangs_is_ended_after_its_time_and_not_tried_again(pool, job):
+def test_a_job_that_spins_is_ended_after_its_time_and_not_tried_again(pool):
     began = time.monotonic()
     with pytest.raises(WorkerTimeout):
-        pool.submit(job).result(10)
-    assert 0.9 < time.monotonic() - began < 3
-    assert pool.lost == ["timeout"]
+        pool.submit("spin").result(20)
+    assert time.monotonic() - began > 0.9
+    assert pool.lost in (["timeout"], ["timeout"] * 2)  # on a machine so busy that it hardly spun, it is tried again
     assert pool.submit("next").result(10) == "next"
+
+
+@pytest.mark.parametrize("job", ["hang", "half"])
+def test_a_job_over_which_its_process_sleeps_is_tried_once_more_even_in_the_middle_of_an_answer(pool, job):
+    with pytest.raises(WorkerTimeout):
+        pool.submit(job).result(20)
+    assert pool.lost == ["timeout", "timeout"]
+    assert pool.submit("next").result(10) == "next"
+
+
+def test_a_process_that_was_stopped_blames_no_job_however_large(template):
+    pool = WorkerPool(template, 1, seconds=1.0, memory_bytes=500_000_000)
+    os.kill(pool.submit("pid").result(10), signal.SIGSTOP)
+    assert pool.submit(bytes(5_000_000)).result(20) == 5_000_000
+    pool.close()
+
+
+def test_a_job_given_after_closing_is_cancelled_at_once(template):
+    pool = WorkerPool(template, 1, seconds=1.0, memory_bytes=500_000_000)
+    pool.close()
+    assert pool.submit("late").cancelled()
 
 
 def test_a_job_may_take_no_more_memory_than_its_limit(pool):

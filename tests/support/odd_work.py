@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import stat
 import time
 
 
@@ -22,6 +23,8 @@ def _work(job):
     match job:
         case "pid":
             return os.getpid()
+        case bytes():
+            return len(job)
         case "crash":
             ctypes.string_at(0)
         case "hang":
@@ -31,6 +34,9 @@ def _work(job):
                 pass
         case "memory":
             return len(bytearray(8_000_000_000))
+        case "half":
+            os.write(next(fd for fd in range(3, 60) if _is_socket(fd)), b"\0\0\1\0")
+            time.sleep(3600)
         case "exit":
             os._exit(7)
         case "raise":
@@ -38,3 +44,10 @@ def _work(job):
         case "log":
             logging.getLogger("likeness.odd").warning("from a worker %d", os.getpid())
     return job
+
+
+def _is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False

@@ -3,13 +3,12 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from config import packaged
-from consumers.dead_letters import DeadLetterLimit, TooManyDeadLetters, dead_letter
+from consumers.dead_letters import dead_letter
 from consumers.messages import derived_id, read_data
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -89,59 +88,3 @@ def test_a_compact_dead_letter_leaves_out_a_key_and_headers_that_are_long():
     assert message.size < 2_000
     whole, data = letter(Record(headers=(("trace", None),)), compact=True)
     assert (whole.key, data["original"]["headers"]) == (b"account-1", [{"name": "trace", "value_base64": None}])
-
-
-def delivered(limit, reasons):
-    """A batch on its way: judged, delivered, counted."""
-    limit.check(reasons)
-    limit.count(reasons)
-
-
-def test_dead_letters_up_to_the_share_are_normal():
-    limit = DeadLetterLimit(share=0.5, window=100, minimum=4)
-    for _ in range(50):
-        delivered(limit, [None, "not_json"])
-
-
-def test_more_than_the_share_stops_and_names_the_commonest_reason():
-    limit = DeadLetterLimit(share=0.5, window=100, minimum=4)
-    with pytest.raises(TooManyDeadLetters, match=r"^3 of the last 4 uploads .* most for unreachable: .*committed"):
-        limit.check(["unreachable", "not_json", None, "unreachable"])
-
-
-def test_few_uploads_are_not_judged():
-    DeadLetterLimit(share=0.0, window=100, minimum=4).check(["not_json"] * 3)
-
-
-def test_only_the_newest_uploads_are_judged():
-    limit = DeadLetterLimit(share=0.5, window=4, minimum=4)
-    delivered(limit, [None] * 1000)
-    delivered(limit, ["not_json", "not_json"])
-    with pytest.raises(TooManyDeadLetters):
-        limit.check(["not_json"])
-
-
-def test_uploads_of_long_ago_are_forgotten():
-    limit = DeadLetterLimit(share=0.5, window=4, minimum=4)
-    delivered(limit, [None, None, "not_json", "not_json"])
-    delivered(limit, [None, None, None, None])
-    limit.check(["not_json", "not_json"])
-
-
-def test_a_batch_that_is_consumed_again_counts_once():
-    limit = DeadLetterLimit(share=0.5, window=10, minimum=4)
-    delivered(limit, [None] * 4)
-    for _ in range(5):
-        limit.check(["not_json"] * 4)
-    delivered(limit, ["not_json"] * 4)
-    with pytest.raises(TooManyDeadLetters, match=r"^5 of the last 9 "):
-        limit.check(["not_json"])
-
-
-def test_a_minimum_above_the_window_does_not_switch_the_limit_off():
-    with pytest.raises(TooManyDeadLetters):
-        DeadLetterLimit(share=0.5, window=4, minimum=50).check(["not_json"] * 4)
-
-
-def test_a_share_of_one_never_stops():
-    DeadLetterLimit(share=1.0, window=10, minimum=1).check(["not_json"] * 10)

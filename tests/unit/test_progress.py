@@ -71,7 +71,23 @@ def test_the_longest_metadata_fits_what_a_broker_takes():
     assert not progress.full
 
 
-@pytest.mark.parametrize("metadata", ["written by another program", "likeness:1:%%%", "likeness:2:AAAA", None])
+def test_metadata_that_was_left_behind_when_somebody_moved_the_offset_says_nothing():
+    left = begun(1_000, 30).after(set(range(1_001, 1_021)))
+    progress = Progress(OffsetAndMetadata(10, left.metadata, -1))
+    assert all(progress.begin(offset) for offset in range(10, 50))
+
+
+def test_an_upload_too_far_beyond_the_first_one_under_way_must_wait():
+    progress = begun(0, 1)
+    assert progress.reaches(SPAN - 1) and not progress.full
+    assert not progress.reaches(SPAN) and progress.full
+    progress.end({0})
+    assert progress.reaches(SPAN) and not progress.full
+    assert progress.begin(SPAN)
+    assert progress.after({SPAN}) == OffsetAndMetadata(SPAN + 1, "", -1)
+
+
+@pytest.mark.parametrize("metadata", ["written by another program", "likeness:1:4:%%%", "likeness:2:4:AAAA", None])
 def test_metadata_of_others_says_nothing(metadata):
     progress = Progress(OffsetAndMetadata(4, metadata, -1))
     assert all(progress.begin(offset) for offset in range(4, 20))
