@@ -31,7 +31,7 @@ class Progress:
         self.next: int = self._position
         """The least offset that the topic may give next; a lower one tells that the broker has thrown us back."""
         self._epoch = committed.leader_epoch
-        self._done = _decoded(committed)
+        self._done = done_beyond(committed)
         self._under_way: dict[int, int] = {}
 
     def begin(self, offset: int, leader_epoch: int = -1) -> bool:
@@ -81,7 +81,8 @@ def _encoded(done: Collection[int], position: int) -> str:
     return f"{FORM}{position}:{base64.b64encode(bits).decode()}"
 
 
-def _decoded(committed: OffsetAndMetadata) -> set[int]:
+def done_beyond(committed: OffsetAndMetadata) -> set[int]:
+    """The offsets beyond the committed one that are done, by its metadata."""
     text, head = committed.metadata or "", f"{FORM}{committed.offset}:"
     try:
         bits = base64.b64decode(text.removeprefix(head), validate=True) if text.startswith(head) else b""

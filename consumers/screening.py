@@ -341,7 +341,9 @@ class Screening:
         self._metrics.in_flight.set(len(self._in_work))
         for partition in self._consumer.assignment():
             end, position = self._consumer.highwater(partition), self._consumer.position(partition)
-            if end is not None and position is not None:
+            if position is not None:
+                # The broker tells the end of a partition that stands idle only once: then the position is the end.
+                end = position if end is None else end
                 under_way = sum(item.partition == partition for item in self._in_work)
                 self._metrics.lag.labels(str(partition.partition)).set(max(0, end - position) + under_way)
 

@@ -36,6 +36,9 @@ from records.outbox import Outbox
 
 log = logging.getLogger("likeness.service")
 T = TypeVar("T")
+FETCH_BYTES = 1_000_000
+"""Fetched ahead of each partition; a larger message comes alone. More would hide how far the topic has grown."""
+
 LEAVE_MS = 5_000
 """How long leaving the group may take at the end."""
 REPEAT_SECONDS = 30.0
@@ -129,7 +132,9 @@ class Service:
                     beside.without_embedding,
                     settings.shadow.pack,
                 )
-        consumer = make_consumer(settings.kafka, group_id=settings.kafka.group_id)
+        consumer = make_consumer(
+            settings.kafka, group_id=settings.kafka.group_id, max_partition_fetch_bytes=FETCH_BYTES
+        )
         stack.callback(consumer.close, timeout_ms=LEAVE_MS)
         # Once only: each call takes another name while this process holds the first.
         worker = settings.kafka.worker_id or worker_slot(settings.home)

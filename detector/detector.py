@@ -9,6 +9,7 @@ import logging
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -92,9 +93,11 @@ class Detector:
         has been looked at."""
         seen = self._looking.look(upload.picture)
         verdict: Future[Verdict] = Future()
-        verdict.add_done_callback(lambda done: done.cancelled() and seen.cancel())
-        screened = _Screened(upload if self._read != "never" else replace(upload, picture=b""), seen, verdict)
-        seen.add_done_callback(lambda _: self._seen.put(screened))
+        # Nothing leads back from what was seen: in a cycle its pixels would stay until the garbage collector comes.
+        looked = weakref.ref(seen)
+        verdict.add_done_callback(lambda done: done.cancelled() and (under_way := looked()) and under_way.cancel())
+        kept = upload if self._read != "never" else replace(upload, picture=b"")
+        seen.add_done_callback(lambda done: self._seen.put(_Screened(kept, done, verdict)))
         return verdict
 
     def screen(

@@ -140,7 +140,7 @@ def decode_picture(data: bytes, limits: PictureLimits, *, clock: Callable[[], fl
 
     Upright as EXIF, the TIFF tag or the container says. 16-bit channels keep their whole range. Transparency is laid
     over white, as most pages show it. Colour profiles are not applied. `clock` gives seconds, by
-    default those that this thread has had of a processor: a machine that is busy with others is not the picture's fault.
+    default those that this thread has had of a processor: a picture is not to blame for a busy machine.
     Safe to call from many threads. Whatever the bytes are, nothing but PictureRejected is raised.
     """
     if not data:

