@@ -17,6 +17,9 @@ from detector.probing import Prober
 from detector.watermark import WatermarkReader
 from detector.worker_pool import How
 
+MOST_READINGS = 32
+"""Pictures with findings that may wait for their text to be read, which is slow; further ones go on without."""
+
 
 def open_prober(settings: Settings) -> Detector:
     """A detector to probe pictures with, whatever the policy: its verdicts mean nothing. Raises PackError."""
@@ -59,7 +62,9 @@ def open_watched_detector(settings: Settings, on_lost: Callable[[How], None]) ->
     )
     matcher = _matcher(settings, looking.facts, _policy(settings, looking.facts))
     shadow = _shadow(settings, matcher, looking.facts_beside or looking.facts) if chosen.on else None
-    return Detector(matcher, looking, reading=settings.watermark.read, shadow=shadow)
+    # A flood of findings must not hold up the pictures without; where every text is wanted, uploads wait instead.
+    most = MOST_READINGS if settings.watermark.read == "findings" else None
+    return Detector(matcher, looking, reading=settings.watermark.read, most_readings=most, shadow=shadow)
 
 
 def _shadow(settings: Settings, primary: Matcher, facts: EngineFacts) -> Matcher:

@@ -32,9 +32,6 @@ log = logging.getLogger("likeness.detector")
 TOGETHER = 64
 """Pictures that are matched at once, at most."""
 
-READINGS = 32
-"""Pictures with findings that may wait for their text to be read, which is slow; further ones go on without."""
-
 Reading = Literal["never", "findings", "all"]
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,16 +50,22 @@ class Detector:
     """Screens pictures against a gallery; safe to call from several threads."""
 
     def __init__(
-        self, matcher: Matcher, looking: Looking, *, reading: Reading = "never", shadow: Matcher | None = None
+        self,
+        matcher: Matcher,
+        looking: Looking,
+        *,
+        reading: Reading = "never",
+        most_readings: int | None = None,
+        shadow: Matcher | None = None,
     ) -> None:
-        """`reading`: of which pictures text is read. `shadow`: its verdicts on the same pictures are told, too, and
-        change nothing; if of another model pack, `looking` must look with that one, too. All are closed with this."""
+        """`reading`: of which pictures text is read; beyond `most_readings` that wait for it, it is not. `shadow`: its
+        verdicts on the same pictures are told, too, and change nothing; if of another model pack, `looking` must look
+        with that one, too. All are closed with this."""
         self.shadow = shadow
         self._matcher = matcher
         self._looking = looking
         self._read = reading
-        self._readings = threading.Semaphore(READINGS)
-        """Only for "findings": where every text is wanted, uploads wait instead."""
+        self._readings = None if most_readings is None else threading.Semaphore(most_readings)
         # Pictures side by side keep the cores busy; BLAS's own threads would spin beside them and halve their speed.
         threadpool_limits(limits=1, user_api="blas")
         self._seen: queue.SimpleQueue[_Screened | None] = queue.SimpleQueue()
@@ -182,8 +185,7 @@ class Detector:
         if not wanted or isinstance(probes, PictureRejected):
             one.verdict.set_result(verdict)
             return
-        # A flood of findings must not hold up the pictures without.
-        if self._read == "findings" and not self._readings.acquire(blocking=False):
+        if self._readings is not None and not self._readings.acquire(blocking=False):
             log.warning("The text in a picture is not read: too many wait for it.")
             one.verdict.set_result(verdict)
             return
@@ -192,7 +194,7 @@ class Detector:
         scale = probes.picture.scale
 
         def tell(done: "Future[list[TextLine]]") -> None:
-            if self._read == "findings":
+            if self._readings is not None:
                 self._readings.release()
             milliseconds = {**verdict.milliseconds, "read": 1e3 * (time.perf_counter() - started)}
             told = replace(verdict, milliseconds=milliseconds)
@@ -220,8 +222,10 @@ def _seen(one: _Screened) -> Seen:
 
 def _with_marks(verdict: Verdict, upload: Upload, lines: "Future[list[TextLine]]", scale: float) -> Verdict:
     """The verdict with the marks of others added that were read in the picture."""
-    if lines.cancelled() or (error := lines.exception()) is not None:
-        log.error("The text in a picture could not be read: %s", "closed" if lines.cancelled() else repr(error))
+    if lines.cancelled():  # the detector is being closed
+        return verdict
+    if (error := lines.exception()) is not None:
+        log.error("The text in a picture could not be read: %r", error)
         return verdict
     marks = foreign_handles(lines.result(), upload.handle, upload.display_name)
     added = tuple(foreign_watermark(_as_uploaded(mark, scale)) for mark in marks)

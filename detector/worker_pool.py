@@ -76,11 +76,6 @@ class WorkerPool:
                 self._put(1, job)
         return job.future
 
-    @property
-    def waiting(self) -> int:
-        """Jobs that no worker has taken yet."""
-        return self._jobs.qsize()
-
     def close(self) -> None:
         """End the workers, whatever they work on; jobs that wait are cancelled."""
         with self._lock:
