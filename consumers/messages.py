@@ -343,7 +343,7 @@ def _open_envelope(envelope: dict[str, Any]) -> tuple[str, Any]:
     try:
         event = JSONFormat().read(CloudEvent, json.dumps(present))
     except CloudEventValidationError as error:
-        wrong = ", ".join(str(reason) for reasons in error.errors.values() for reason in reasons)
+        wrong = ", ".join(" ".join(str(reason).split()) for reasons in error.errors.values() for reason in reasons)
         raise MessageRejected("schema_violation", f"The value is not a CloudEvent 1.0: {wrong}.") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise MessageRejected("schema_violation", "The CloudEvent's time is not an RFC 3339 time.") from error
