@@ -134,6 +134,3 @@ class WorkerPool:
     def _told(self, how: How, what: str) -> None:
         log.error("A worker process %s, and is replaced.", what)
         self.on_lost(how)
-
-
-__all__ = ["How", "WorkerCrashed", "WorkerPool", "WorkerTimeout", "WorkersBroken"]

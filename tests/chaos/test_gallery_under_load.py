@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.chaos import report
 from tests.chaos.deck import card, copy_of, flat
 from tests.chaos.gallery import state_of_database, state_of_index
 from tests.chaos.gallery_truth import Served, Truth, verdicts
-from tests.chaos.group import Group
+from tests.chaos.group import Group, processes_of
 from tests.chaos.ledger import tally
 from tests.chaos.ordeal import chaos_settings
 from tests.chaos.outcomes import OutcomeReader, read_outcomes
@@ -26,8 +27,16 @@ PEOPLE = 600
 """Every third has three references: 1,000 in all."""
 
 ROUNDS = 3 if report.FULL else 1
+MOST_ROUNDS = ROUNDS + 2
+"""On a machine that others use, too, the first pairs may say little: then more are measured, and all of them count."""
+
+KEPT = 0.9
+"""The share of the speed that must be left while the gallery changes."""
+
 PHASE_SECONDS = 15.0 if report.FULL else 10.0
 SETTLE_SECONDS = 1.0
+"""Between two phases: the reader catches up, and what was done is felt no more."""
+
 SERVED_SECONDS = 2.0
 UNDER_WAY = 200
 CHANGES = ("come_singly", "come_at_once", "leave_singly", "leave_at_once")
@@ -64,18 +73,17 @@ def test_a_thousand_references_come_and_go_at_full_rate_and_each_verdict_is_by_o
             stream.under_way(UNDER_WAY)
             time.sleep(8.0)
             begun, gifts = len(truth.committed), rebalances(members)
-            phases = []
-            for number, change in enumerate(ROUNDS * CHANGES):
-                order = (idle, turnover) if number % 2 else (turnover, idle)
-                pair = {one: phase(getattr(one, change)) for one in order}
-                phases.append((pair[idle], pair[turnover]))
+            pairs = []
+            for number in range(MOST_ROUNDS):
+                pairs += [pair(reader, settings, idle, turnover, change) for change in CHANGES]
+                if number + 1 >= ROUNDS and median(one.speed for one in pairs) > KEPT:
+                    break
             turnover.guest_leaves()
             eventually(lambda: served.all_at(truth.sequence), 60)
             assert rebalances(members) == gifts
         delays, wanted = served.delays(truth.committed[begun:]), state_of_database(settings)
         assert wanted == (truth.sequence, 1, 3)
         assert [state_of_index(one) for one in members] == [wanted, wanted]
-        rates = [(rate(reader, *calm), rate(reader, *changing)) for calm, changing in phases]
         stream.drain(60)
         group.kill_all()
         restarted = len(stream.sent_at)
@@ -85,12 +93,13 @@ def test_a_thousand_references_come_and_go_at_full_rate_and_each_verdict_is_by_o
         stream.drain(60)
         group.leave_all()
     found, screened = tally(stream.sorts, read_outcomes(settings)), verdicts(settings)
-    kept = median(changing / calm for calm, changing in rates)
+    speed, thrift = median(one.speed for one in pairs), median(one.thrift for one in pairs)
+    rates = ", ".join(f"{one.calm.rate:.0f} and {one.changing.rate:.0f}" for one in pairs)
     p50, p99, most = (float(np.percentile(delays, rank)) for rank in (50, 99, 100))
     print(
         f"\n{len(delays):,} changes served by both consumers after {p50:.2f} s (p50), {p99:.2f} s (p99), {most:.2f} s "
-        f"(most); uploads a second, without and with changes: {', '.join(f'{a:.0f} and {b:.0f}' for a, b in rates)}: "
-        f"{100 * kept:.0f} % are kept; {found}",
+        f"(most); uploads a second, without and with changes: {rates}: {100 * speed:.0f} % are kept, and of those by a "
+        f"processor's second {100 * thrift:.0f} %; {found}",
         end=" ",
     )
     name = "1,000 references added and 1,000 removed at full rate"
@@ -100,7 +109,8 @@ def test_a_thousand_references_come_and_go_at_full_rate_and_each_verdict_is_by_o
     late = {one["gallery_version"] for event_id, (one, _) in screened.items() if stream.number(event_id) >= restarted}
     assert late == {truth.sequence}, "a consumer that was started again screens by another gallery"
     assert p99 < SERVED_SECONDS
-    assert kept > 0.9
+    assert speed > KEPT
+    assert thrift > KEPT
 
 
 def deck(pictures):
@@ -116,16 +126,49 @@ def deck(pictures):
     ]
 
 
-def phase(work):
-    """From when to when it was under way, in seconds since 1970; what went before may still be felt at first."""
-    began = time.time()
+@dataclass(frozen=True)
+class Phase:
+    """Uploads that ended in a second, and in a second that the consumers had of a processor."""
+
+    rate: float
+    by_processor: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two phases, one after the other: without and with changes. Other programs slow `speed` down, but not `thrift`."""
+
+    calm: Phase
+    changing: Phase
+
+    @property
+    def speed(self):
+        return self.changing.rate / self.calm.rate
+
+    @property
+    def thrift(self):
+        return self.changing.by_processor / self.calm.by_processor
+
+
+def pair(reader, settings, idle, turnover, change):
+    """The same change made in both; which comes first takes turns."""
+    order = (idle, turnover) if CHANGES.index(change) % 2 else (turnover, idle)
+    phases = {one: phase(reader, settings, getattr(one, change)) for one in order}
+    return Pair(phases[idle], phases[turnover])
+
+
+def phase(reader, settings, work):
+    began, used = time.time(), processor_seconds(settings)
     work(PEOPLE // 2, PHASE_SECONDS)
-    return began + SETTLE_SECONDS, time.time()
+    ended, used = time.time(), processor_seconds(settings) - used
+    time.sleep(SETTLE_SECONDS)
+    uploads = sum(began <= one.created < ended and one.kind != "review" for one in reader.found)
+    return Phase(uploads / (ended - began), uploads / used)
 
 
-def rate(reader, began, ended):
-    """Uploads that ended, a second."""
-    return sum(began <= one.created < ended and one.kind != "review" for one in reader.found) / (ended - began)
+def processor_seconds(settings):
+    """What both consumers with all their processes have used so far."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes_of(settings.home))
 
 
 def rebalances(members):

@@ -53,6 +53,12 @@ def send(settings, count):
     return events
 
 
+def fetching_from(site, settings, **fetch):
+    """The settings, with pictures allowed from the web site."""
+    hosts = {"allowed_hosts": ("127.0.0.1",), "private_hosts": (f"127.0.0.1:{site.port}",)}
+    return again(settings, fetch=hosts | fetch)
+
+
 def test_a_group_that_stands_beyond_the_end_of_the_topic_screens_what_is_there(settings):
     commit(settings, OffsetAndMetadata(100, "", -1))
     events = send(settings, 30)
@@ -79,15 +85,7 @@ def test_a_long_gap_of_offsets_behind_a_slow_upload_stalls_nothing(settings, por
         yield answer(picture, Connection="close")
 
     with WebSite({"/slow.jpg": slow}).running() as site:
-        settings = again(
-            settings,
-            fetch={
-                "allowed_hosts": ("127.0.0.1",),
-                "private_hosts": (f"127.0.0.1:{site.port}",),
-                "total_seconds": 40.0,
-                "attempts": 1,
-            },
-        )
+        settings = fetching_from(site, settings, total_seconds=40.0, attempts=1)
         topics = Topics(settings)
         first = upload(image={"url": site.url("/slow.jpg")})
         topics.send(first)
@@ -116,16 +114,8 @@ def test_refusals_among_uploads_that_take_their_time_stop_nobody(settings, portr
         yield answer(picture, Connection="close")
 
     with WebSite({"/a.jpg": unhurried}).running() as site:
-        settings = again(
-            settings,
-            screening={"dead_letter_share": 0.5},
-            fetch={
-                "allowed_hosts": ("127.0.0.1",),
-                "private_hosts": (f"127.0.0.1:{site.port}",),
-                "total_seconds": 60.0,
-                "per_host": 32,
-            },
-        )
+        settings = again(settings, screening={"dead_letter_share": 0.5})
+        settings = fetching_from(site, settings, total_seconds=60.0, per_host=32)
         topics = Topics(settings)
         good = [upload(image={"url": site.url("/a.jpg")}) for _ in range(240)]
         values = [json.dumps(one).encode() for one in good]
