@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import tenacity
@@ -25,6 +26,8 @@ from records.gallery_changes import read_change
 log = logging.getLogger("likeness.gallery")
 T = TypeVar("T")
 POLL_MS = 100
+GATHER_SECONDS = 0.25
+"""Changes that come within this time are taken in together: each time costs a question to the database."""
 
 
 class GalleryFeed:
@@ -79,12 +82,16 @@ class GalleryFeed:
         for message in messages:
             states[_identity_id(message.key)].append(message)
         keys = self._persist(lambda: self._records.data_keys(list(states)))
-        for identity_id, states_of_one in states.items():
-            for message in reversed(states_of_one):
-                result = self._apply_one(identity_id, message, keys.get(identity_id))
-                self._metrics.gallery_changes.labels(result).inc()
-                if result != "unreadable":
-                    break
+        with ExitStack() as at_once:
+            # Of an identity's states only the newest is taken in: out of turn, and so all of them or none.
+            for index in self._indexes:
+                at_once.enter_context(index.at_once())
+            for identity_id, states_of_one in states.items():
+                for message in reversed(states_of_one):
+                    result = self._apply_one(identity_id, message, keys.get(identity_id))
+                    self._metrics.gallery_changes.labels(result).inc()
+                    if result != "unreadable":
+                        break
         self._metrics.gallery_references.set(self._index.references)
         self._metrics.gallery_identities.set(self._index.identities)
         self._metrics.gallery_version.set(self._index.version)
@@ -117,7 +124,7 @@ class GalleryFeed:
             self.apply(records)
 
     def _polled(self) -> Iterator[Sequence[Any]]:
-        while not self._stop.is_set():
+        while not self._stop.wait(GATHER_SECONDS):
             yield from self._consumer.poll(timeout_ms=POLL_MS).values()
 
     def _persist(self, ask: Callable[[], T]) -> T:

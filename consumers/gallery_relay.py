@@ -19,6 +19,8 @@ from records.outbox import Outbox, OutboxRow
 
 log = logging.getLogger("likeness.gallery")
 SOURCE = "likeness/gallery"
+TOGETHER = 500
+"""Rows that are sent at once; fewer, and none is left."""
 
 
 class GalleryRelay:
@@ -37,9 +39,9 @@ class GalleryRelay:
     def drain(self) -> int:
         """Publish all that waits now; how many rows that was. Raises DatabaseAway, BrokerAway, DeliveryFailed or
         KafkaError."""
-        total = 0
-        while count := self._outbox.drain(self._publish):
-            total += count
+        total = count = self._outbox.drain(self._publish, TOGETHER)
+        while count == TOGETHER:
+            total += (count := self._outbox.drain(self._publish, TOGETHER))
         self._drained = time.monotonic()
         return total
 

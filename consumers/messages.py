@@ -302,7 +302,7 @@ def read_upload(value: bytes | None) -> AvatarUploaded:
 
 def read_data(value: bytes) -> dict[str, Any]:
     """The data of a structured CloudEvent that Likeness has sent."""
-    data = from_json(value)["data"]
+    data = from_json(value, cache_strings="keys")["data"]
     return dict(data)
 
 
@@ -329,7 +329,7 @@ def write_event(message: BaseModel, event_id: str, time: datetime, *, source: st
 
 def _document(value: bytes | None) -> Any:
     try:
-        return from_json(value or b"", allow_inf_nan=False)
+        return from_json(value or b"", allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
         raise MessageRejected("not_json", f"The value is not JSON: {error}.") from error
 

@@ -2,7 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from kafka import KafkaConsumer, TopicPartition
 
 from consumers.metrics import Metrics
 from consumers.outcomes import Screened
@@ -57,6 +59,16 @@ class Reporter:
         for change, kinds in changed_cases(verdict, shadow).items():
             for kind in kinds:
                 self._metrics.shadow_findings.labels(kind, change).inc()
+
+    def lag(self, consumer: KafkaConsumer, under_way: Mapping[TopicPartition, int]) -> None:
+        """Export how many uploads each assigned partition has left, those that are `under_way` included."""
+        self._metrics.in_flight.set(sum(under_way.values()))
+        for partition in consumer.assignment():
+            end, position = consumer.highwater(partition), consumer.position(partition)
+            if position is not None:
+                # The broker tells the end of a partition that stands idle only once: then the position is the end.
+                left = max(0, (position if end is None else end) - position)
+                self._metrics.lag.labels(str(partition.partition)).set(left + under_way.get(partition, 0))
 
     def policy(self, thresholds: Thresholds) -> None:
         """Export the threshold in force, and log it when the gallery's growth has moved it."""

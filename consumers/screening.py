@@ -10,11 +10,12 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import AuthorizationError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
@@ -25,6 +26,7 @@ from consumers.fetch_gate import FetchGate
 from consumers.fetch_queue import FetchQueue
 from consumers.fetch_rules import FetchRefused
 from consumers.kafka import rewind
+from consumers.membership import Membership
 from consumers.messages import MessageRejected, Profile, inline_bytes, read_upload
 from consumers.metrics import Metrics
 from consumers.outcomes import Screened, outcome
@@ -36,8 +38,8 @@ log = logging.getLogger("likeness.screening")
 PAUSE_SECONDS = (0.2, 10.0)
 """Shortest and longest pause before what could not be delivered is tried again."""
 
-MOMENT_SECONDS = 0.02
-"""How long the loop waits for a step of an upload to end before it polls again."""
+MOMENT_MS = 20
+"""How long a poll waits for more while uploads are under way. Under shorter polls the client hardly joins its group."""
 
 REPORT_SECONDS = 1.0
 
@@ -70,7 +72,7 @@ class Screening:
         self._dead_letters = DeadLetterLimit(
             self._limits.dead_letter_share, self._limits.dead_letter_window, self._limits.dead_letter_minimum
         )
-        self._membership = _Membership(metrics)
+        self._membership = Membership(metrics)
         self._changes = 0
         self._member: Any = None
         self._progress: dict[TopicPartition, Progress] = {}
@@ -110,7 +112,7 @@ class Screening:
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         self._hold_back()
         self.last_poll = time.monotonic()
-        wait_ms = 0 if self._in_work else self._limits.batch_wait_ms
+        wait_ms = MOMENT_MS if self._in_work else self._limits.batch_wait_ms
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
                 timeout_ms=wait_ms, max_records=self._limits.batch_size
@@ -201,18 +203,12 @@ class Screening:
     # Steps that end
 
     def _advance(self) -> None:
-        """Take each upload whose fetch or screening has ended a step further; wait a moment for the first."""
-        if not self._in_work:
-            return
-        try:
-            item = self._news.get(timeout=0 if self._ended and self._is_due() else MOMENT_SECONDS)
-            while True:
-                # A fetch that was taken back tells of its end, too.
-                if item in self._in_work and item.step is not None and item.step.done() and not item.step.cancelled():
-                    self._step_ended(item)
-                item = self._news.get_nowait()
-        except queue.Empty:
-            pass
+        """Take each upload whose fetch or screening has ended a step further."""
+        while not self._news.empty():
+            item = self._news.get()
+            # A fetch that was taken back tells of its end, too.
+            if item in self._in_work and item.step is not None and item.step.done() and not item.step.cancelled():
+                self._step_ended(item)
 
     def _step_ended(self, item: Screened) -> None:
         step, item.step = item.step, None
@@ -338,28 +334,4 @@ class Screening:
             return
         self._reported = time.monotonic()
         self._reporter.policy(self._detector.thresholds)
-        self._metrics.in_flight.set(len(self._in_work))
-        for partition in self._consumer.assignment():
-            end, position = self._consumer.highwater(partition), self._consumer.position(partition)
-            if position is not None:
-                # The broker tells the end of a partition that stands idle only once: then the position is the end.
-                end = position if end is None else end
-                under_way = sum(item.partition == partition for item in self._in_work)
-                self._metrics.lag.labels(str(partition.partition)).set(max(0, end - position) + under_way)
-
-
-class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Counts the changes of what the group gives this worker; the client tells them from a thread of its own."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self.changes = 0
-        self.joined = False
-
-    def on_partitions_revoked(self, revoked: object) -> None:
-        self.changes += 1
-
-    def on_partitions_assigned(self, assigned: object) -> None:
-        self.changes += 1
-        self.joined = True
-        self._metrics.rebalances.inc()
+        self._reporter.lag(self._consumer, Counter(item.partition for item in self._in_work))

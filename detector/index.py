@@ -5,7 +5,8 @@ Changes come identity by identity, each with the identity's full state, and a se
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,7 +88,7 @@ class GalleryIndex:
     def __init__(self, pack: str, dimension: int) -> None:
         self.pack = pack
         self.dimension = dimension
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._matrix = np.zeros((FIRST_CAPACITY, dimension), np.float32)
         self._pictures = FingerprintIndex()
         self._names = NameIndex()
@@ -131,6 +132,12 @@ class GalleryIndex:
                 f"{self.without_embedding} references of the gallery have no embedding of model pack {self.pack} and "
                 "would be unprotected: run `likeness gallery reembed`, or the pack they were made with (models.pack)."
             )
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """No search sees some of the changes made within and not the others; they hold searches up, so be brief."""
+        with self._lock:
+            yield
 
     def apply(self, identity: Identity) -> bool:
         """Take the identity's new state in place of the old. False, and nothing done, if a newer one is known. Raises

@@ -40,8 +40,7 @@ class Soak:
 
     @property
     def later(self) -> Sequence[Sample]:
-        """The second half, when all that is made once has been made."""
-        return self.samples[len(self.samples) // 2 :]
+        return second_half(self.samples)
 
     @property
     def leak(self) -> float:
@@ -93,6 +92,11 @@ class Soak:
             "gallery changes": f"{samples[-1]['gallery_version'] - samples[0]['gallery_version']:.0f}",
             "rebalances after the start": f"{samples[-1]['rebalances_total'] - samples[0]['rebalances_total']:.0f}",
         }
+
+
+def second_half(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The samples from when all that is made once has been made."""
+    return samples[len(samples) // 2 :]
 
 
 def latencies(sent_at: Mapping[str, float], outcomes: Sequence[Outcome]) -> np.ndarray:

@@ -3,15 +3,25 @@
 import re
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
+from consumers.gallery_feed import GalleryFeed
+from consumers.gallery_relay import GalleryRelay
 from consumers.kafka import make_producer
+from consumers.metrics import Metrics
 from demo.broker import free_port
+from detector.index import GalleryIndex
 from likeness.workbench import open_records
 from records.database import open_database
+from records.outbox import Outbox
+from tests.chaos.gallery import DIMENSION, PACK
+from tests.chaos.gallery_truth import nobody, photo
 from tests.support.running_service import (
     ARDERN,
     MACRON,
@@ -127,6 +137,44 @@ def test_a_starting_consumer_has_read_the_gallery_to_its_end_before_the_first_up
             screening = topics.screening(one["event_id"])
             assert (screening["verdict"], screening["gallery_version"]) == ("review", 302)
         topics.close()
+
+
+class Watched(GalleryIndex):
+    """After each change somebody else searches it, and tells the version found and how many were in it."""
+
+    def __init__(self):
+        super().__init__(PACK, DIMENSION)
+        self.found, self.searches = [], []
+
+    def apply(self, identity):
+        taken = super().apply(identity)
+        self.searches.append(threading.Thread(target=self._search_all))
+        self.searches[-1].start()
+        self.searches[-1].join(0.1)
+        return taken
+
+    def _search_all(self):
+        (matches,), version = self.search(np.zeros((1, DIMENSION), np.float32), -1.0)
+        self.found.append((version, len({match.identity.id for match in matches})))
+
+
+def test_changes_that_are_taken_in_together_are_seen_together(on_tansu):
+    """The first person changes again after the second came: taken in by person, the newest change comes first."""
+    settings, chance, stop = on_tansu, np.random.default_rng(3), threading.Event()
+    make_topics(settings)
+    with open_records(settings) as records, closing(open_database(settings.database_url)) as database:
+        first = records.add_identity("One", "victim", references=[photo(1, nobody(chance))])
+        records.add_identity("Two", "victim", references=[photo(2, nobody(chance))])
+        records.add_own_account(first, "acct-1")
+        metrics = Metrics()
+        GalleryRelay(settings, Outbox(database), metrics, stop).drain()
+        index = Watched()
+        feed = GalleryFeed(settings, records, [index], metrics, stop)
+        feed.load()
+        feed.close()
+    for search in index.searches:
+        search.join()
+    assert index.found == [(3, 2), (3, 2)]
 
 
 def test_changes_that_a_dead_program_left_in_the_outbox_are_published_by_the_next_consumer(on_tansu, portraits):

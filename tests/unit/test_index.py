@@ -253,3 +253,31 @@ def test_more_probes_than_one_product_takes_are_all_answered():
     matches, version = index.search(np.tile(vectors, (13, 1)), 0.5)
     assert [[match.identity.id for match in found] for found in matches] == [[f"idn_{n % 16}"] for n in range(13 * 16)]
     assert version == 16
+
+
+def test_a_search_during_several_changes_made_at_once_sees_all_of_them_or_none():
+    """Ada lies on one axis and Bea on the other, and by each change that is made at once they change places: taken one
+    by one, both would lie on the same axis in between."""
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0)]))
+    index.apply(identity("bea", 2, [axis(1)]))
+    ended, wrong = threading.Event(), []
+
+    def searching():
+        while not ended.is_set():
+            results, version = index.search(np.stack([axis(0), axis(1)]), 0.9)
+            found = ["".join(match.identity.id for match in matches) for matches in results]
+            if found != (["ada", "bea"] if version % 4 == 2 else ["bea", "ada"]):
+                wrong.append((found, version))
+
+    threads = [threading.Thread(target=searching) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for turn in range(1, 750):
+        with index.at_once():
+            index.apply(identity("ada", 2 * turn + 1, [axis(turn % 2)]))
+            index.apply(identity("bea", 2 * turn + 2, [axis((turn + 1) % 2)]))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong[:5]
