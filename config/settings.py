@@ -172,6 +172,7 @@ class Topics(Section):
     reviews: str
     dead_letters: str
     gallery_changes: str
+    decisions: str
     create: bool
     partitions: Count
     replication_factor: Count
@@ -212,6 +213,37 @@ class Http(Section):
     port: Annotated[int, Field(ge=0, le=65535)]
 
 
+class Web(Section):
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+    session_hours: Count
+    idle_minutes: Count
+
+
+class Queue(Section):
+    """Cases that the same people work on: those whose leading finding and identity are of these kinds."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    kinds: tuple[str, ...]
+    identity_kinds: tuple[str, ...]
+    held: bool
+    roles: tuple[Literal["moderator", "lead"], ...]
+    decisions: tuple[str, ...]
+    four_eyes: bool
+    target_minutes: Count
+
+
+class Console(Section):
+    lease_seconds: Count
+    grace_seconds: Annotated[int, Field(ge=0, le=3600)]
+    picture_days: Count
+    blur: bool
+    grey: bool
+    judge_first: bool
+    reasons: dict[str, tuple[str, ...]]
+    queues: Annotated[tuple[Queue, ...], Field(min_length=1)]
+
+
 class Log(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     format: Literal["json", "text"]
@@ -240,6 +272,8 @@ class Settings(BaseSettings):
     screening: Screening
     gallery: Gallery
     http: Http
+    web: Web
+    console: Console
     log: Log
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from records import schema_cases, schema_people
 from records.schema import Base
 
 context.configure(

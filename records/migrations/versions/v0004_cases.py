@@ -1,0 +1,176 @@
+"""Cases, what moderators do with them, the moderators themselves, and the audit log."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+MOMENT = sa.DateTime(timezone=True)
+COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+FIRST_HASH = "0" * 64
+
+
+def _column(name: str, kind: sa.types.TypeEngine = sa.Text(), *args: sa.ForeignKey, null: bool = False) -> sa.Column:
+    return sa.Column(name, kind, *args, nullable=null)
+
+
+def _of(table: str, ondelete: str | None = None) -> sa.ForeignKey:
+    return sa.ForeignKey(f"{table}.id", ondelete=ondelete)
+
+
+def _index(table: str, *columns: str, unique: bool = False) -> None:
+    op.create_index(op.f(f"ix_{table}_{'_'.join(columns)}"), table, list(columns), unique=unique)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "moderators",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("login", sa.Text, nullable=False, unique=True),
+        _column("name"),
+        _column("role"),
+        _column("password_hash", null=True),
+        _column("totp_sealed", sa.LargeBinary(), null=True),
+        _column("totp_last_step", sa.BigInteger(), null=True),
+        sa.Column("oidc_subject", sa.Text, nullable=True, unique=True),
+        _column("settings"),
+        _column("failures", sa.Integer()),
+        _column("locked_until", MOMENT, null=True),
+        _column("created_at", MOMENT),
+        _column("disabled_at", MOMENT, null=True),
+        sa.CheckConstraint("role IN ('moderator', 'lead', 'curator', 'administrator', 'auditor')", name="role"),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Text, primary_key=True),
+        _column("moderator_id", sa.Text(), _of("moderators", "CASCADE")),
+        _column("csrf_token"),
+        _column("created_at", MOMENT),
+        _column("seen_at", MOMENT),
+    )
+    _index("sessions", "moderator_id")
+    op.create_table(
+        "cases",
+        sa.Column("id", sa.Text, primary_key=True),
+        _column("event_id"),
+        _column("account_id"),
+        _column("handle", null=True),
+        _column("display_name", null=True),
+        _column("account_created_at", MOMENT, null=True),
+        _column("uploaded_at", MOMENT, null=True),
+        _column("screened_at", MOMENT),
+        _column("opened_at", MOMENT),
+        _column("queue"),
+        _column("kind"),
+        _column("identity_id", null=True),
+        _column("identity_kind", null=True),
+        _column("priority", sa.Integer()),
+        _column("held", sa.Boolean()),
+        _column("evidence"),
+        _column("state"),
+        _column("stage"),
+        _column("claimed_by", sa.Text(), _of("moderators", "SET NULL"), null=True),
+        _column("claimed_until", MOMENT, null=True),
+        _column("closed_at", MOMENT, null=True),
+        sa.CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
+        sa.CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
+    )
+    for columns in (
+        ("state", "queue", "priority", "opened_at"),
+        ("claimed_by",),
+        ("account_id",),
+        ("identity_id", "opened_at"),
+        ("event_id",),
+    ):
+        _index("cases", *columns)
+    op.create_table(
+        "case_pictures",
+        sa.Column("case_id", sa.Text, _of("cases", "CASCADE"), primary_key=True),
+        _column("wrapped", sa.LargeBinary()),
+        _column("picture", sa.LargeBinary()),
+        _column("faces", sa.LargeBinary()),
+        _column("kept_until", MOMENT),
+    )
+    _index("case_pictures", "kept_until")
+    op.create_table(
+        "case_decisions",
+        sa.Column("id", sa.Text, primary_key=True),
+        _column("case_id", sa.Text(), _of("cases", "CASCADE")),
+        _column("stage"),
+        _column("identity_id", null=True),
+        _column("decision"),
+        _column("reason"),
+        _column("note", null=True),
+        _column("decided_by", sa.Text(), _of("moderators")),
+        _column("decided_at", MOMENT),
+        _column("due_at", MOMENT, null=True),
+        _column("state"),
+        sa.CheckConstraint("state IN ('pending', 'final', 'undone', 'first', 'overruled')", name="state"),
+        sa.CheckConstraint(
+            "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture', 'escalated')", name="decision"
+        ),
+    )
+    for columns in (("case_id",), ("state", "due_at"), ("decided_by", "decided_at")):
+        _index("case_decisions", *columns)
+    op.create_table(
+        "case_skips",
+        sa.Column("case_id", sa.Text, _of("cases", "CASCADE"), primary_key=True),
+        sa.Column("moderator_id", sa.Text, _of("moderators", "CASCADE"), primary_key=True),
+        _column("reason"),
+        _column("skipped_at", MOMENT),
+    )
+    op.create_table(
+        "case_comments",
+        sa.Column("id", COUNTER, primary_key=True),
+        _column("case_id", sa.Text(), _of("cases", "CASCADE")),
+        _column("moderator_id", sa.Text(), _of("moderators")),
+        _column("text"),
+        _column("written_at", MOMENT),
+    )
+    _index("case_comments", "case_id")
+    op.create_table(
+        "decisions_to_send",
+        sa.Column("id", COUNTER, primary_key=True),
+        _column("key"),
+        sa.Column("decision_id", sa.Text, nullable=False, unique=True),
+        _column("value"),
+        _column("created_at", MOMENT),
+    )
+    op.create_table(
+        "audit_log",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        _column("at", MOMENT),
+        _column("actor"),
+        _column("action"),
+        _column("subject"),
+        _column("details"),
+        _column("hash"),
+    )
+    _index("audit_log", "subject")
+    _index("audit_log", "actor", "at")
+    state = op.create_table(
+        "audit_state",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        _column("last_number", sa.BigInteger()),
+        _column("last_hash"),
+    )
+    op.bulk_insert(state, [{"id": 1, "last_number": 0, "last_hash": FIRST_HASH}])
+
+
+def downgrade() -> None:
+    for table in (
+        "audit_state",
+        "audit_log",
+        "decisions_to_send",
+        "case_comments",
+        "case_skips",
+        "case_decisions",
+        "case_pictures",
+        "cases",
+        "sessions",
+        "moderators",
+    ):
+        op.drop_table(table)

@@ -1,0 +1,126 @@
+"""The tables of the moderation console: cases, their pictures, and what was decided on them."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer
+from sqlalchemy.orm import Mapped, mapped_column
+
+from records.schema import Base
+
+
+class CaseRow(Base):
+    """What a moderator works on: a review that came from screening. `id` is the review's, and so derives from the event.
+
+    `kind` and `identity_*` are of the leading finding; `evidence`: JSON of all findings, without names, which are looked
+    up when a person reads them. `stage`: whose turn it is (first or second reviewer, lead); `claimed_until` ends a claim
+    whose browser is gone.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
+        CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
+        Index(None, "state", "queue", "priority", "opened_at"),
+        Index(None, "claimed_by"),
+        Index(None, "account_id"),
+        Index(None, "identity_id", "opened_at"),
+        Index(None, "event_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    event_id: Mapped[str]
+    account_id: Mapped[str]
+    handle: Mapped[str | None]
+    display_name: Mapped[str | None]
+    account_created_at: Mapped[datetime | None]
+    uploaded_at: Mapped[datetime | None]
+    screened_at: Mapped[datetime]
+    opened_at: Mapped[datetime]
+    queue: Mapped[str]
+    kind: Mapped[str]
+    identity_id: Mapped[str | None]
+    identity_kind: Mapped[str | None]
+    priority: Mapped[int]
+    held: Mapped[bool]
+    evidence: Mapped[str]
+    state: Mapped[str]
+    stage: Mapped[str]
+    claimed_by: Mapped[str | None] = mapped_column(ForeignKey("moderators.id", ondelete="SET NULL"))
+    claimed_until: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class CasePictureRow(Base):
+    """What a case shows, sealed with a data key of its own (`wrapped` by the master key): the avatar as JPEG and where
+    the faces lie, in the avatar and in the references. Deleted when its retention has passed."""
+
+    __tablename__ = "case_pictures"
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    wrapped: Mapped[bytes]
+    picture: Mapped[bytes]
+    faces: Mapped[bytes]
+    kept_until: Mapped[datetime] = mapped_column(index=True)
+
+
+class CaseDecisionRow(Base):
+    """What somebody decided on a case. `pending`: can be undone until `due_at`; `final`: told to the platform; `undone`;
+    `first`: waits for the second reviewer; `overruled`: another reviewer's decision was told instead."""
+
+    __tablename__ = "case_decisions"
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'final', 'undone', 'first', 'overruled')", name="state"),
+        CheckConstraint(
+            "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture', 'escalated')", name="decision"
+        ),
+        Index(None, "case_id"),
+        Index(None, "state", "due_at"),
+        Index(None, "decided_by", "decided_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
+    stage: Mapped[str]
+    identity_id: Mapped[str | None]
+    decision: Mapped[str]
+    reason: Mapped[str]
+    note: Mapped[str | None]
+    decided_by: Mapped[str] = mapped_column(ForeignKey("moderators.id"))
+    decided_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    state: Mapped[str]
+
+
+class CaseSkipRow(Base):
+    """A case that a moderator passed on, and why; it is not offered to them again."""
+
+    __tablename__ = "case_skips"
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    moderator_id: Mapped[str] = mapped_column(ForeignKey("moderators.id", ondelete="CASCADE"), primary_key=True)
+    reason: Mapped[str]
+    skipped_at: Mapped[datetime]
+
+
+class CaseCommentRow(Base):
+    """What moderators tell one another about a case."""
+
+    __tablename__ = "case_comments"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
+    moderator_id: Mapped[str] = mapped_column(ForeignKey("moderators.id"))
+    text: Mapped[str]
+    written_at: Mapped[datetime]
+
+
+class DecisionToSendRow(Base):
+    """A decision that is final and waits to be published on review-decisions. `value`: the message's data as JSON."""
+
+    __tablename__ = "decisions_to_send"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    key: Mapped[str]
+    decision_id: Mapped[str] = mapped_column(unique=True)
+    value: Mapped[str]
+    created_at: Mapped[datetime]
