@@ -1,4 +1,4 @@
-# Likeness: the screening consumer with its model pack. Build: docker build -t likeness .
+# Likeness: the screening consumer and the moderation console, with their model pack. Build: docker build -t likeness .
 ARG PYTHON=3.12-slim-trixie
 
 FROM python:${PYTHON} AS build
@@ -17,6 +17,7 @@ COPY consumers consumers
 COPY detector detector
 COPY likeness likeness
 COPY records records
+COPY web web
 RUN /opt/builder/bin/hatchling build --target wheel --directory /wheel \
     && /opt/likeness/bin/pip install --no-index --no-deps /wheel/*.whl
 
@@ -43,7 +44,7 @@ WORKDIR /var/lib/likeness
 ARG MODEL_PACK=opencv-zoo
 RUN if [ -n "$MODEL_PACK" ]; then likeness models pull "$MODEL_PACK"; fi
 VOLUME ["/var/lib/likeness"]
-EXPOSE 9464
+EXPOSE 9464 8080
 # http.client, because urllib would ask a proxy that HTTP_PROXY names.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('LIKENESS_HTTP__PORT', '9464')), timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]

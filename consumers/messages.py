@@ -11,7 +11,7 @@ import sys
 import uuid
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
@@ -48,8 +48,11 @@ DETAIL_LENGTH = 1000
 """Characters of a rejection's detail that are kept: it may quote the message."""
 
 
+M = TypeVar("M", bound=BaseModel)
+
+
 class MessageRejected(ValueError):
-    """The message is no upload. `reason`: a key of REASONS; `detail`: one sentence for the operator."""
+    """The message is no upload, or no review. `reason`: a key of REASONS; `detail`: one sentence for the operator."""
 
     def __init__(self, reason: str, detail: str) -> None:
         detail = detail if len(detail) <= DETAIL_LENGTH else f"{detail[:DETAIL_LENGTH]}…"
@@ -245,6 +248,23 @@ class AvatarDeadLettered(BaseModel):
     failed_at: AwareDatetime
 
 
+class ReviewDecided(BaseModel):
+    """review-decisions: what moderators decided about a review, final. No name, no note, no score.
+
+    `decided_by`: the moderator's id; `stage`: who had the last word, the first or the second reviewer or a lead."""
+
+    decision_id: Id
+    review_id: uuid.UUID
+    event_id: Id
+    account_id: Id
+    decision: Literal["confirmed", "not_this_person", "genuine_owner", "bad_picture"]
+    reason: str
+    identity_id: str | None
+    stage: Literal["first", "second", "lead"]
+    decided_by: str
+    decided_at: AwareDatetime
+
+
 class GalleryChanged(BaseModel):
     """gallery-changes: the state of one identity, sealed with its data key. A message without value removes it;
     its header `sequence` numbers the change."""
@@ -259,6 +279,7 @@ TYPES: dict[type[BaseModel], str] = {
     AvatarScreened: "likeness.avatar.screened.v1",
     ImpersonationSuspected: "likeness.impersonation.suspected.v1",
     AvatarDeadLettered: "likeness.avatar.dead-lettered.v1",
+    ReviewDecided: "likeness.review.decided.v1",
     GalleryChanged: "likeness.gallery.changed.v1",
 }
 """The CloudEvents type of each message."""
@@ -268,6 +289,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "avatar-screenings": AvatarScreened,
     "impersonation-reviews": ImpersonationSuspected,
     "avatar-dead-letters": AvatarDeadLettered,
+    "review-decisions": ReviewDecided,
     "gallery-changes": GalleryChanged,
 }
 """The message of each topic; of a CloudEvent its `data`."""
@@ -290,14 +312,15 @@ def read_upload(value: bytes | None) -> AvatarUploaded:
         raise MessageRejected("image_missing", "The upload has no image: name image.url or image.base64.")
     if envelope_id is not None:
         document = {"event_id": envelope_id, **document}
-    try:
-        return AvatarUploaded.model_validate(document)
-    except ValidationError as error:
-        wrong = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors(include_input=False, include_url=False)
-        ]
-        raise MessageRejected("schema_violation", "; ".join(wrong) + ".") from error
+    return _validated(AvatarUploaded, document)
+
+
+def read_review(value: bytes | None) -> ImpersonationSuspected:
+    """The review in a message's value. Raises MessageRejected."""
+    document = _document(value)
+    if not isinstance(document, dict) or "data" not in document:
+        raise MessageRejected("schema_violation", "A review is a CloudEvent with data.")
+    return _validated(ImpersonationSuspected, document["data"])
 
 
 def read_data(value: bytes) -> dict[str, Any]:
@@ -325,6 +348,17 @@ def write_event(message: BaseModel, event_id: str, time: datetime, *, source: st
         "time": time,
     }
     return bytes(JSONFormat().write(CloudEvent(attributes, message.model_dump(mode="json"))))
+
+
+def _validated(model: type[M], document: Any) -> M:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors(include_input=False, include_url=False)
+        ]
+        raise MessageRejected("schema_violation", "; ".join(wrong) + ".") from error
 
 
 def _document(value: bytes | None) -> Any:

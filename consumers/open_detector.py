@@ -41,30 +41,48 @@ def open_detector(settings: Settings) -> Detector:
 def open_watched_detector(settings: Settings, on_lost: Callable[[How], None]) -> Detector:
     """The detector of the screening process: pictures are looked at in worker processes; `on_lost` is told of each that
     had to be replaced. Raises PackError, NoThreshold, CalibrationUnfit, WorkersBroken."""
-    chosen, pictures = settings.shadow, _picture_limits(settings)
+    chosen = settings.shadow
     beside = chosen.pack if chosen.pack not in (None, settings.models.pack) else None
-    needs = WorkerNeeds(
-        pack=settings.models.pack,
-        beside=beside,
-        packs=read_packs(packaged("models.toml")),
-        models=settings.home / "models",
-        min_score=settings.faces.min_score,
-        pictures=pictures,
-        faces=_face_limits(settings),
-    )
-    looking = InProcesses(
-        needs,
+    looking = _in_processes(
+        settings,
         workers=settings.models.threads,
         readers=1 if settings.watermark.read == "findings" else settings.models.threads,
-        seconds=settings.workers.seconds,
-        memory_bytes=settings.workers.memory_bytes,
         on_lost=on_lost,
+        beside=beside,
     )
     matcher = _matcher(settings, looking.facts, _policy(settings, looking.facts))
     shadow = _shadow(settings, matcher, looking.facts_beside or looking.facts) if chosen.on else None
     # A flood of findings must not hold up the pictures without; where every text is wanted, uploads wait instead.
     most = MOST_READINGS if settings.watermark.read == "findings" else None
     return Detector(matcher, looking, reading=settings.watermark.read, most_readings=most, shadow=shadow)
+
+
+def open_watched_looking(settings: Settings, on_lost: Callable[[How], None]) -> InProcesses:
+    """One worker process that finds the faces in strangers' pictures, and compares them with nobody; `on_lost` as
+    above. Raises PackError, WorkersBroken."""
+    return _in_processes(settings, workers=1, readers=1, on_lost=on_lost)
+
+
+def _in_processes(
+    settings: Settings, *, workers: int, readers: int, on_lost: Callable[[How], None], beside: str | None = None
+) -> InProcesses:
+    needs = WorkerNeeds(
+        pack=settings.models.pack,
+        beside=beside,
+        packs=read_packs(packaged("models.toml")),
+        models=settings.home / "models",
+        min_score=settings.faces.min_score,
+        pictures=_picture_limits(settings),
+        faces=_face_limits(settings),
+    )
+    return InProcesses(
+        needs,
+        workers=workers,
+        readers=readers,
+        seconds=settings.workers.seconds,
+        memory_bytes=settings.workers.memory_bytes,
+        on_lost=on_lost,
+    )
 
 
 def _shadow(settings: Settings, primary: Matcher, facts: EngineFacts) -> Matcher:

@@ -6,6 +6,7 @@
 | avatar-screenings   | account    | delete  | 30 days                                               |
 | impersonation-reviews | account  | delete  | 30 days, then they stand in the records               |
 | avatar-dead-letters | as upload  | delete  | 14 days: they carry the original upload               |
+| review-decisions    | account    | delete  | 30 days, then they stand in the records               |
 | gallery-changes     | identity   | compact | for good, the newest per identity; one partition      |
 
 What is withdrawn from the gallery leaves the log of the broker within `max.compaction.lag.ms` and a day.
@@ -45,7 +46,7 @@ class TopicSettings:
 
 
 def topic_table(topics: Topics, kafka: Kafka) -> tuple[TopicSettings, ...]:
-    """The five topics of Likeness."""
+    """The topics of Likeness."""
 
     def deleting(name: str, days: int) -> TopicSettings:
         configs = {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
@@ -67,6 +68,7 @@ def topic_table(topics: Topics, kafka: Kafka) -> tuple[TopicSettings, ...]:
         deleting(topics.screenings, days=30),
         deleting(topics.reviews, days=30),
         deleting(topics.dead_letters, days=14),
+        deleting(topics.decisions, days=30),
         settings(topics.gallery_changes, 1, compacting),
     )
 
@@ -78,15 +80,23 @@ def probe_topic(topics: Topics) -> TopicSettings:
 
 
 def ensure_topics(admin: KafkaAdminClient, topics: Topics, kafka: Kafka) -> tuple[str, ...]:
-    """Create the topics that are missing and return their names; several processes may do so at the same time.
+    """Create the topics of screening that are missing and return their names; several processes may do so at the same
+    time.
 
     Topics that exist are left as they are. Raises TopicMissing when `topics.create` is false or the broker refuses,
     and TopicUnfit when the gallery's topic would forget its entries with time.
     """
-    created = create_missing(admin, topic_table(topics, kafka), topics.create)
+    ours = tuple(topic for topic in topic_table(topics, kafka) if topic.name != topics.decisions)
+    created = create_missing(admin, ours, topics.create)
     if topics.gallery_changes not in created:
         _check_gallery(admin, topics.gallery_changes)
     return created
+
+
+def ensure_console_topics(admin: KafkaAdminClient, topics: Topics, kafka: Kafka) -> tuple[str, ...]:
+    """As `ensure_topics`, for the two topics of the moderation console. Raises TopicMissing."""
+    ours = tuple(topic for topic in topic_table(topics, kafka) if topic.name in (topics.reviews, topics.decisions))
+    return create_missing(admin, ours, topics.create)
 
 
 def create_missing(admin: KafkaAdminClient, table: tuple[TopicSettings, ...], create: bool) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For a new process, before its program begins: the kernel kills it when the thread that started it has ended."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -66,7 +67,8 @@ class BrokerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent,
+                start_new_session=True,  # Ctrl-C ends it last, and in order
+                preexec_fn=die_with_parent,
             )
         deadline = time.monotonic() + seconds
         while not self._answers():

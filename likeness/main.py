@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from likeness.commands import (
+    audit,
     calibrate,
     config,
     dead_letters,
@@ -14,9 +15,11 @@ from likeness.commands import (
     evaluate,
     gallery,
     models,
+    moderators,
     policy,
     run_consumer,
     screen,
+    serve,
 )
 from likeness.errors import one_sentence
 
@@ -29,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its boxes break one sentence into several lines
 )
 app.command("run")(run_consumer.run)
+app.command("serve")(serve.serve)
 app.command("screen")(screen.screen)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
@@ -38,6 +42,8 @@ app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(moderators.app, name="moderators")
+app.add_typer(audit.app, name="audit")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """What can go wrong with records. An error's text is one sentence for an operator."""
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -79,3 +80,95 @@ class DuplicateReference(RecordsError):
     """The identity already has a reference made from the same file."""
 
     reason = "duplicate_reference"
+
+
+class UnknownModerator(RecordsError):
+    """No moderator has this id or login."""
+
+    reason = "unknown_moderator"
+
+
+class LoginTaken(RecordsError):
+    """Another moderator has the login."""
+
+    reason = "login_taken"
+
+
+class UnfitLogin(RecordsError):
+    """A login or a moderator's name is blank, too long, or has characters that do not print."""
+
+    reason = "unfit_login"
+
+
+class UnfitPassword(RecordsError):
+    """A new password is too short, or is the login."""
+
+    reason = "unfit_password"
+
+
+class WrongLogin(RecordsError):
+    """Login or password is wrong, or the moderator may not log in; which of these is not told."""
+
+    reason = "wrong_login"
+
+
+class LoginLocked(RecordsError):
+    """Too many wrong passwords or codes: even the right ones are refused until `until`."""
+
+    reason = "login_locked"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"Too many wrong attempts; log in again after {until:%Y-%m-%d %H:%M:%S} UTC.")
+        self.until = until
+
+
+class WrongCode(RecordsError):
+    """The code is not that of the second factor now, or has been used already."""
+
+    reason = "wrong_code"
+
+
+class UnknownCase(RecordsError):
+    """No case has this id."""
+
+    reason = "unknown_case"
+
+
+class ClaimLost(RecordsError):
+    """The case is not, or no longer, in the hands of who wants to work on it."""
+
+    reason = "claim_lost"
+
+
+class ClaimRefused(RecordsError):
+    """The case cannot be had. `reason`: held_by_another, not_open, not_your_queue, decided_by_you or lead_only."""
+
+    reason: str  # type: ignore[misc]  # here it differs from one error to the next
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class ReasonMissing(RecordsError):
+    """A decision or a skip comes without a reason, or with one that is not on the list."""
+
+    reason = "reason_missing"
+
+
+class DecisionNotOffered(RecordsError):
+    """The case's queue does not offer the decision, at this stage or to this role, or the case names another person."""
+
+    reason = "decision_not_offered"
+
+
+class UnknownDecision(RecordsError):
+    """No decision has this id."""
+
+    reason = "unknown_decision"
+
+
+class TooLate(RecordsError):
+    """The decision can no longer be taken back, or not by this person."""
+
+    reason = "too_late"

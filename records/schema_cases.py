@@ -6,21 +6,21 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.schema import Base
+from records.schema_people import ModeratorRow
 
 
 class CaseRow(Base):
-    """What a moderator works on: a review that came from screening. `id` is the review's, and so derives from the event.
+    """What a moderator works on: a review that came from screening. `id` is the review's and so derives from the event.
 
-    `kind` and `identity_*` are of the leading finding; `evidence`: JSON of all findings, without names, which are looked
-    up when a person reads them. `stage`: whose turn it is (first or second reviewer, lead); `claimed_until` ends a claim
-    whose browser is gone.
+    `kind` and `identity_*` are of the leading finding; `evidence`: JSON of all findings, without names, which are
+    looked up when a person reads them. `stage`: whose turn it is (first or second reviewer, lead). Only an open case
+    is claimed; from `claimed_until` on another may take it.
     """
 
     __tablename__ = "cases"
     __table_args__ = (
         CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
         CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
-        Index(None, "state", "queue", "priority", "opened_at"),
         Index(None, "claimed_by"),
         Index(None, "account_id"),
         Index(None, "identity_id", "opened_at"),
@@ -45,9 +45,13 @@ class CaseRow(Base):
     evidence: Mapped[str]
     state: Mapped[str]
     stage: Mapped[str]
-    claimed_by: Mapped[str | None] = mapped_column(ForeignKey("moderators.id", ondelete="SET NULL"))
+    claimed_by: Mapped[str | None] = mapped_column(ForeignKey(ModeratorRow.id, ondelete="SET NULL"))
     claimed_until: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+
+
+# in the order in which a queue is worked, so that its next case is the index's next entry
+Index("ix_cases_work", CaseRow.state, CaseRow.queue, CaseRow.priority.desc(), CaseRow.opened_at, CaseRow.stage)
 
 
 class CasePictureRow(Base):
@@ -64,8 +68,11 @@ class CasePictureRow(Base):
 
 
 class CaseDecisionRow(Base):
-    """What somebody decided on a case. `pending`: can be undone until `due_at`; `final`: told to the platform; `undone`;
-    `first`: waits for the second reviewer; `overruled`: another reviewer's decision was told instead."""
+    """What somebody decided on a case, at which stage. It can be undone until `due_at`, which is NULL once the gallery
+    may have learned from it.
+
+    `pending`: settles the case once it is due; `final`: told to the platform; `undone`; `first`: not told, the case
+    went on to a second reviewer or a lead, and nobody has said otherwise; `overruled`: something else was told."""
 
     __tablename__ = "case_decisions"
     __table_args__ = (
@@ -73,7 +80,7 @@ class CaseDecisionRow(Base):
         CheckConstraint(
             "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture', 'escalated')", name="decision"
         ),
-        Index(None, "case_id"),
+        Index(None, "case_id", "decided_by"),
         Index(None, "state", "due_at"),
         Index(None, "decided_by", "decided_at"),
     )
@@ -85,7 +92,7 @@ class CaseDecisionRow(Base):
     decision: Mapped[str]
     reason: Mapped[str]
     note: Mapped[str | None]
-    decided_by: Mapped[str] = mapped_column(ForeignKey("moderators.id"))
+    decided_by: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id))
     decided_at: Mapped[datetime]
     due_at: Mapped[datetime | None]
     state: Mapped[str]
@@ -97,7 +104,7 @@ class CaseSkipRow(Base):
     __tablename__ = "case_skips"
 
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
-    moderator_id: Mapped[str] = mapped_column(ForeignKey("moderators.id", ondelete="CASCADE"), primary_key=True)
+    moderator_id: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id, ondelete="CASCADE"), primary_key=True)
     reason: Mapped[str]
     skipped_at: Mapped[datetime]
 
@@ -109,7 +116,7 @@ class CaseCommentRow(Base):
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
-    moderator_id: Mapped[str] = mapped_column(ForeignKey("moderators.id"))
+    moderator_id: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id))
     text: Mapped[str]
     written_at: Mapped[datetime]
 

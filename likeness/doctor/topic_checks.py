@@ -38,7 +38,9 @@ def topic_checks(settings: Settings, admin: KafkaAdminClient) -> Iterator[Findin
     for wanted in table:
         found = told.get(wanted.name)
         if found is None or not found["partitions"]:
-            yield missing(wanted, settings.topics.create)
+            # Who works reviews elsewhere needs no topic of decisions.
+            needed = wanted.name != settings.topics.decisions
+            yield missing(wanted, settings.topics.create) if needed else undecided(wanted)
             continue
         partitions = tuple(
             Partition(len(one["replica_nodes"]), len(one["isr_nodes"]), one["leader_id"] >= 0)
@@ -65,6 +67,12 @@ def missing(wanted: TopicSettings, create: bool) -> Finding:
             f"topic {wanted.name}", "warn", "It is missing; the next start makes it.", f"Or make it: {command}"
         )
     return Finding(f"topic {wanted.name}", "fail", "It is missing, and topics.create is off.", command)
+
+
+def undecided(wanted: TopicSettings) -> Finding:
+    """That the topic of decisions is missing."""
+    said = "It is missing: no console has been started yet."
+    return Finding(f"topic {wanted.name}", "warn", said, "Start `likeness serve`, if moderators work in its console.")
 
 
 def layout(wanted: TopicSettings, topic: Topic) -> Iterator[Finding]:

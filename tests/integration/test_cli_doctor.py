@@ -15,6 +15,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from consumers.kafka import make_admin, make_consumer, make_producer
 from demo.broker import free_port
 from likeness.workbench import open_records
+from tests.support.console import make_console_topics
 from tests.support.dead_letters import program
 from tests.support.kafka_settings import kafka_settings
 from tests.support.program import Program
@@ -48,6 +49,7 @@ def settings(broker, tmp_path, models, portraits):
     """A deployment in order, with one person in its gallery."""
     settings = service_settings(broker, tmp_path / "home", models, **HOSTS)
     make_topics(settings)
+    make_console_topics(settings)
     enrol(settings, "Emmanuel Macron", portraits["person_a_1.jpg"])
     return settings
 
@@ -63,7 +65,7 @@ def test_a_deployment_in_order_fails_in_nothing(settings):
         assert found[name]["state"] == "ok", found[name]
     assert found["gallery"]["sentence"] == "1 identities, 1 references."
     topics = [name for name in found if name.startswith("topic ")]
-    assert len(topics) == 5
+    assert len(topics) == 6
     assert all("one copy" in found[name]["sentence"] for name in topics)
     table = likeness("doctor")
     assert table.code == 0

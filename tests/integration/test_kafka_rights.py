@@ -1,14 +1,20 @@
 """The table of access rights in docs/operations.md is enough, and no row of it is too much."""
 
+import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from kafka import TopicPartition
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
+from consumers.case_feed import new_case
+from consumers.decision_relay import DecisionRelay
 from consumers.kafka import make_consumer, make_producer
 from consumers.topics import create_missing, probe_topic
+from records.decision_outbox import DecisionOutbox
+from tests.support.console import MASTER_KEY, RunningFeed, finding, looking, make_console_topics, review, send
 from tests.support.running_service import (
     MACRON,
     ServiceThread,
@@ -23,8 +29,9 @@ from tests.support.running_service import (
     upload,
 )
 from tests.support.secured_kafka import as_client, secured
+from web.desk import open_desk
 
-__all__ = ["secured"]
+__all__ = ["looking", "secured"]
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 KINDS = {"topic": "TOPIC", "group": "GROUP", "transactional": "TRANSACTIONAL_ID"}
@@ -54,6 +61,8 @@ def of(principal, settings, *conditions):
         "impersonation-reviews": topics.reviews,
         "avatar-dead-letters": topics.dead_letters,
         "gallery-changes": topics.gallery_changes,
+        "review-decisions": topics.decisions,
+        "likeness-screening-cases": f"{group}-cases",
         "avatar-screenings-probe": f"{topics.screenings}-probe",
         "likeness-screening": group,
         "likeness-screening-": f"{group}-",
@@ -65,6 +74,8 @@ def of(principal, settings, *conditions):
     ]
 
 
+CONSOLE = [right for right in rights() if right[0] == "likeness serve"]
+LARGE = "for pictures too large for their review"
 OURS = [right for right in rights() if right[0] == "likeness run"]
 ALWAYS = ("unless `at_least_once`", "with `auto`")
 CREATE = "with `topics.create`"
@@ -86,6 +97,7 @@ def settings(secured, inner):
 
 def all_topics(secured, inner):
     make_topics(inner)
+    make_console_topics(inner)
     with secured.admin() as admin:
         create_missing(admin, (probe_topic(inner.topics),), True)
 
@@ -117,6 +129,91 @@ def test_the_rights_of_the_table_are_enough_for_everything(secured, inner, setti
     assert not [line for line in caplog.messages if "uthoriz" in line or "could not be checked" in line]
 
 
+@pytest.fixture
+def console_settings(settings):
+    """Settings of a console that comes in as a user of its own, without any right."""
+    return again(settings, console={"grace_seconds": 0}, gallery={"retry_seconds": 0.5})
+
+
+@contextmanager
+def running_console(settings, looking):
+    """The case feed and the decision relay; a decision waits to be sent."""
+    with RunningFeed(settings, looking) as feed:
+        desk = open_desk(settings, feed.database, MASTER_KEY)
+        moderator = desk.moderators.add("mo", "Mo", "moderator", "correct horse battery staple")
+        new = new_case(review(findings=[finding()]))
+        desk.cases.open(new, None)
+        desk.claims.claim(new.id, moderator.id, "moderator")
+        desk.decisions.decide(new.id, moderator.id, "moderator", "confirmed", "same_person")
+        outbox = DecisionOutbox(feed.database)
+        relay = DecisionRelay(settings, desk.decisions, outbox, desk.audit, feed.metrics, feed.stop, print)
+        relay.start()
+        try:
+            yield feed
+        finally:
+            feed.stop.set()
+            relay.close()
+
+
+def large_review(inner, picture):
+    """A review that only says where its upload stands."""
+    producer = make_producer(inner.kafka)
+    value = json.dumps(upload("event-large", picture=picture)).encode()
+    at = producer.send(inner.topics.uploads, value, b"acct").get(10)
+    producer.close()
+    return review(url=f"kafka://{at.topic}/{at.partition}/{at.offset}", event_id="event-large")
+
+
+def decisions_sent(feed):
+    return feed.metrics.registry.get_sample_value("likeness_console_decisions_sent_total")
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_the_rights_of_the_table_are_enough_for_the_console(
+    secured, inner, console_settings, portraits, looking, create
+):
+    conditions = (LARGE, CREATE) if create else (LARGE,)
+    secured.allow(console_settings.kafka.sasl_username, of("likeness serve", console_settings, *conditions))
+    if create:
+        make_topics(inner)
+        with secured.admin() as admin:
+            admin.delete_topics([inner.topics.reviews])
+    else:
+        all_topics(secured, inner)
+    large = large_review(inner, portraits["person_a_2.jpg"].read_bytes())
+    with running_console(again(console_settings, topics={"create": create}), looking) as feed:
+        eventually(lambda: decisions_sent(feed) == 1, 30)
+        send(inner, large)
+        case = eventually(lambda: feed.case(large), 30)
+        assert feed.cases.picture(case.id) is not None
+
+
+@pytest.mark.parametrize("taken", CONSOLE, ids=lambda right: f"{right[5]} {right[3]}")
+def test_without_any_one_right_the_console_says_which(
+    secured, inner, console_settings, portraits, looking, taken, caplog
+):
+    create = taken[1] == CREATE
+    conditions = (LARGE, CREATE) if create else (LARGE,)
+    granted = of("likeness serve", console_settings, *conditions)
+    lacking = granted[[right for right in CONSOLE if right[1] in ("", *conditions)].index(taken)]
+    secured.allow(console_settings.kafka.sasl_username, [right for right in granted if right != lacking])
+    make_topics(inner)
+    large = large_review(inner, portraits["person_a_2.jpg"].read_bytes())
+    if create:
+        with secured.admin() as admin:
+            admin.delete_topics([inner.topics.reviews])
+    else:
+        make_console_topics(inner)
+        send(inner, large)
+    with running_console(again(console_settings, topics={"create": create}), looking):
+        eventually(lambda: names_the_right(lacking[1], said(caplog)), 30)
+
+
+def said(caplog):
+    """Whatever an operator can read in the log."""
+    return "\n".join(f"{record.getMessage()} {getattr(record, 'detail', '')}" for record in caplog.records)
+
+
 def said_without(service, caplog):
     """Whatever an operator can read: the page, the log and the sentence at the end."""
     return "\n".join([ask(service.settings, "/readyz")[1], str(service.error), *caplog.messages])
@@ -144,7 +241,7 @@ def test_without_any_one_right_something_fails_and_names_it(secured, inner, sett
 
 
 def names_the_right(name, said):
-    tells = ("AuthorizationFailed", "Authorization failed", "there is no right on it", "could not be checked")
+    tells = ("AuthorizationFailed", "Authorization failed", "there is no right on", "could not be checked")
     return any(name in line and any(one in line for one in tells) for line in said.splitlines())
 
 
@@ -192,6 +289,22 @@ def test_who_looks_at_dead_letters_can_read_them_and_send_uploads_again(secured,
     producer = make_producer(settings.kafka)
     producer.send(settings.topics.uploads, b"{}").get(10)
     producer.close()
+
+
+def test_who_acts_on_decisions_can_read_them_and_nothing_else(secured, inner, settings):
+    all_topics(secured, inner)
+    secured.allow(settings.kafka.sasl_username, of("who acts on decisions", settings))
+    sent = make_producer(inner.kafka)
+    sent.send(settings.topics.decisions, b"decision").get(10)
+    sent.close()
+    group = f"enforcement-{inner.kafka.group_id}"
+    consumer = make_consumer(settings.kafka, settings.topics.decisions, group_id=group, metadata_max_age_ms=1_000)
+    (records,) = eventually(lambda: consumer.poll(timeout_ms=100)).values()
+    assert records[0].value == b"decision"
+    consumer.commit()
+    consumer.close()
+    with pytest.raises(AssertionError):
+        first(settings, settings.topics.reviews, 2)
 
 
 def first(settings, topic, seconds=15):

@@ -25,6 +25,7 @@ def kafka_settings(broker: Broker, home: Path, **overrides: dict[str, Any]) -> S
         "reviews": f"{own}-impersonation-reviews",
         "dead_letters": f"{own}-avatar-dead-letters",
         "gallery_changes": f"{own}-gallery-changes",
+        "decisions": f"{own}-review-decisions",
         "partitions": 2,
     }
     kafka = {

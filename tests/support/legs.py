@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from demo.broker import BrokerUnavailable
+from tests.support.chromium import ChromiumMissing
 from tests.support.postgres import PostgresMissing
 
 ONLY_REPORTED = "real faces"
@@ -51,6 +52,6 @@ def running_leg(leg, make):
         with make() as server:
             record_leg(leg, server.name, ran=True)
             yield server
-    except (BrokerUnavailable, PostgresMissing) as missing:
+    except (BrokerUnavailable, ChromiumMissing, PostgresMissing) as missing:
         record_leg(leg, leg, ran=False, why=str(missing))
         (pytest.fail if in_ci() else pytest.skip)(str(missing))

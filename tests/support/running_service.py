@@ -158,6 +158,8 @@ class ServiceThread(_Running):
 class ServiceProcess(_Running):
     """`likeness run` as a process; `log` holds its lines as they come."""
 
+    command = "run"
+
     def __init__(self, settings, **variables):
         super().__init__(settings)
         self.log = []
@@ -166,7 +168,7 @@ class ServiceProcess(_Running):
 
     def start(self):
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "likeness", "run"],
+            [sys.executable, "-X", "faulthandler", "-m", "likeness", self.command],
             env=self._environment,
             stderr=subprocess.PIPE,
             text=True,

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from consumers.console_metrics import ConsoleMetrics
 from consumers.metrics import Metrics
 from tests.support.deployed import GRAFANA, OPERATIONS, PROMETHEUS, ROOT, assert_accepts, tool
 
@@ -14,10 +15,15 @@ DASHBOARD = json.loads((GRAFANA / "dashboards" / "likeness.json").read_text())
 PROMETHEUS_OWN = {"up"}
 
 
+def families():
+    """What /metrics of a consumer and that of a console show."""
+    return [*Metrics().registry.collect(), *ConsoleMetrics().registry.collect()]
+
+
 def metric_names():
-    """The names that /metrics shows, with suffixes, such as likeness_events_total."""
+    """Their names with suffixes, such as likeness_events_total."""
     names = set()
-    for family in Metrics().registry.collect():
+    for family in families():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
     return names
@@ -73,7 +79,7 @@ def test_the_dashboard_finds_its_data_source_and_overlaps_nothing():
 
 
 def test_every_metric_of_ours_is_on_the_dashboard():
-    ours = {family.name for family in Metrics().registry.collect() if family.name.startswith("likeness_")}
+    ours = {family.name for family in families() if family.name.startswith("likeness_")}
     shown = " ".join(panel_expressions())
     assert {name for name in ours if name not in shown} == set()
 
@@ -96,6 +102,10 @@ def test_prometheus_can_read_every_expression_of_the_dashboard(tmp_path):
 
 ONE = '{instance="one", job="likeness"}'
 TWO = '{instance="two", job="likeness"}'
+CONSOLE = '{instance="three", job="likeness-console"}'
+CONSOLE_TWO = '{instance="four", job="likeness-console"}'
+UNREADABLE = f'{CONSOLE[:-1]}, result="unreadable"}}'
+LATE = f'{CONSOLE[:-1]}, queue="victims"}}'
 WELL = {
     f"up{ONE}": "1x60",
     f"likeness_ready{ONE}": "1x60",
@@ -123,6 +133,15 @@ WELL = {
     f"likeness_expected_false_alarm_rate{ONE}": "0.001x60",
     f"likeness_reviews_held_total{ONE}": "0x60",
     f"likeness_threshold_extrapolated{ONE}": "0x60",
+    f"up{CONSOLE}": "1x60",
+    f"process_start_time_seconds{CONSOLE}": "1000x60",
+    f"likeness_console_ready{CONSOLE}": "0x4 1x55",
+    f"likeness_console_seconds_since_reviews{CONSOLE}": "1x30 90x1 1x28",
+    f"likeness_console_reviews_waiting{CONSOLE}": "0x30 90x29",
+    f"likeness_console_reviews_total{UNREADABLE}": "0x60",
+    f"likeness_console_seconds_since_decisions{CONSOLE}": "1x60",
+    f"likeness_console_seconds_since_decisions{CONSOLE_TWO}": "0+60x60",
+    f"likeness_console_cases_late{LATE}": "0x30 1x9 0x20",
 }
 TROUBLES = {
     "LikenessAbsent": {f"up{ONE}": "0x60"},
@@ -150,6 +169,15 @@ TROUBLES = {
     "LikenessFindingsAboveBudget": {'likeness_findings_total{kind="look_alike_risk"}': "0+6x60"},
     "LikenessReviewsHeld": {f"likeness_reviews_held_total{ONE}": "0x30 1x29"},
     "LikenessThresholdExtrapolated": {f"likeness_threshold_extrapolated{ONE}": "1x60"},
+    "LikenessConsoleAbsent": {f"up{CONSOLE}": "0x60"},
+    "LikenessConsoleNotReady": {f"likeness_console_ready{CONSOLE}": "0x60"},
+    "LikenessReviewsStuck": {f"likeness_console_seconds_since_reviews{CONSOLE}": "0+60x60"},
+    "LikenessReviewsWaiting": {f"likeness_console_reviews_waiting{CONSOLE}": "0+10x60"},
+    "LikenessReviewsUnreadable": {f"likeness_console_reviews_total{UNREADABLE}": "0x30 1x29"},
+    "LikenessDecisionsStuck": {
+        f"likeness_console_seconds_since_decisions{one}": "0+60x60" for one in (CONSOLE, CONSOLE_TWO)
+    },
+    "LikenessCasesLate": {f"likeness_console_cases_late{LATE}": "0x30 1x29"},
 }
 ACCOMPANIED_BY = {"LikenessUploadsTooOld": {"LikenessLatencyHigh"}}
 
@@ -194,6 +222,10 @@ def test_an_alert_fires_in_its_trouble_and_no_other_does(alert, tmp_path):
     assert_fires(tmp_path, WELL | TROUBLES[alert], {alert} | ACCOMPANIED_BY.get(alert, set()))
 
 
+def test_a_console_that_is_started_again_and_again_is_told_like_a_consumer(tmp_path):
+    assert_fires(tmp_path, WELL | {f"process_start_time_seconds{CONSOLE}": "1000+100x60"}, {"LikenessRestarting"})
+
+
 def test_a_consumer_that_still_loads_the_gallery_is_not_behind(tmp_path):
     series = WELL | {f"likeness_gallery_version{TWO}": "0x60", f"likeness_ready{TWO}": "0x60"}
     assert_fires(tmp_path, series, {"LikenessNotReady"})
@@ -205,5 +237,5 @@ def test_findings_without_a_calibration_are_not_compared_with_a_budget(tmp_path)
 
 
 def test_a_threshold_that_has_been_extrapolated_for_a_week_is_no_news(tmp_path):
-    series = {f"up{ONE}": "1x2600", f"likeness_threshold_extrapolated{ONE}": "1x2600"}
+    series = {f"up{ONE}": "1x2600", f"up{CONSOLE}": "1x2600", f"likeness_threshold_extrapolated{ONE}": "1x2600"}
     assert_fires(tmp_path, series, set(), minute=10_200, step=4)

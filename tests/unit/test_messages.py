@@ -24,11 +24,13 @@ from consumers.messages import (
     ImpersonationSuspected,
     MessageRejected,
     Profile,
+    ReviewDecided,
     ReviewFinding,
     derived_id,
     inline_bytes,
     json_schema,
     read_data,
+    read_review,
     read_upload,
     write_event,
 )
@@ -365,6 +367,18 @@ SENT = {
         gallery_version=3,
         screened_at=NOW,
     ),
+    "review-decisions": ReviewDecided(
+        decision_id="decision-1",
+        review_id=derived_id("review", "event-1"),
+        event_id="event-1",
+        account_id="account-1",
+        decision="not_this_person",
+        reason="look_alike",
+        identity_id="idn_1",
+        stage="first",
+        decided_by="mod_1",
+        decided_at=NOW,
+    ),
     "gallery-changes": GalleryChanged(identity_id="idn_1", sequence=3, sealed="c2VhbGVk"),
 }
 
@@ -377,6 +391,16 @@ def test_what_is_sent_is_a_cloud_event_whose_data_its_schema_accepts(topic):
     assert (event.get_source(), event.get_datacontenttype()) == ("likeness/screening", "application/json")
     assert event.get_data() == read_data(written)
     schema(topic).validate(event.get_data())
+
+
+def test_a_review_is_read_as_it_was_sent_and_anything_else_is_rejected():
+    sent = SENT["impersonation-reviews"]
+    assert read_review(write_event(sent, "id-1", NOW)) == sent
+    for value in (b"{nope", b"", None, b"[]", b'{"data": []}', b'{"data": {"review_id": "1"}}'):
+        with pytest.raises(MessageRejected):
+            read_review(value)
+    with pytest.raises(MessageRejected, match="findings: Field required"):
+        read_review(write_event(SENT["review-decisions"], "id-1", NOW))
 
 
 def test_a_screening_names_nobody_and_carries_no_score():
@@ -439,14 +463,16 @@ def test_the_examples_of_uploads_on_the_page_are_one_upload():
 
 
 @pytest.mark.parametrize(
-    "topic", ["avatar-screenings", "impersonation-reviews", "avatar-dead-letters", "gallery-changes"]
+    "topic",
+    ["avatar-screenings", "impersonation-reviews", "avatar-dead-letters", "review-decisions", "gallery-changes"],
 )
 def test_the_example_on_the_page_is_what_is_sent(topic):
     (example,) = examples(topic)
     event = JSONFormat().read(CloudEvent, json.dumps(example))
     assert event.get_type() == TYPES[SCHEMAS[topic]]
     schema(topic).validate(event.get_data())
-    (id_field,) = {"screening_id", "review_id", "dead_letter_id", "identity_id"} & set(event.get_data())
+    id_fields = ("screening_id", "decision_id", "review_id", "dead_letter_id", "identity_id")
+    id_field = next(name for name in id_fields if name in event.get_data())
     assert event.get_id().startswith(event.get_data()[id_field])
 
 

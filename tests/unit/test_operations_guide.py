@@ -8,6 +8,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from config import Settings, load_settings
+from consumers.console_metrics import ConsoleMetrics
 from consumers.delivery import _EXIT_STUCK
 from consumers.metrics import Metrics
 from consumers.topics import probe_topic, topic_table
@@ -31,7 +32,7 @@ def commands_called():
     joined = re.sub(r"\\\n\s*", " ", OPERATIONS)
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", joined, flags=re.S))
     calls = re.findall(
-        r"(?:^|[/ ])likeness ((?:gallery|models|config|run|screen|evaluate|doctor|dead-letters)\b[^\n#`;|]*)",
+        r"(?:^|[/ ])likeness ((?:gallery|models|config|run|serve|screen|evaluate|doctor|dead-letters)\b[^\n#`;|]*)",
         blocks,
         re.M,
     )
@@ -74,6 +75,13 @@ def test_the_guide_lists_all_metrics_and_no_other():
     ours = {family.name for family in Metrics().registry.collect() if family.name.startswith("likeness_")}
     listed = re.findall(r"`(likeness_[a-z_]+)`", re.search(r"## Metrics\n(.*?)\n## ", OPERATIONS, re.S)[1])
     assert {re.sub(r"_(total|info)$", "", name) for name in listed} == ours
+
+
+def test_the_guide_lists_all_metrics_of_the_console_and_no_other():
+    ours = {family.name for family in ConsoleMetrics().registry.collect() if family.name.startswith("likeness_")}
+    section = re.search(r"## Metrics of the console\n(.*?)\n## ", OPERATIONS, re.S)[1]
+    listed = re.findall(r"`(likeness_[a-z_]+)`", section)
+    assert {name.removesuffix("_total") for name in listed} == ours
 
 
 def test_the_guide_tells_every_topic_with_its_cleanup_retention_and_partitions():

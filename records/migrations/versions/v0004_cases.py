@@ -8,12 +8,13 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text()
 MOMENT = sa.DateTime(timezone=True)
 COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 FIRST_HASH = "0" * 64
 
 
-def _column(name: str, kind: sa.types.TypeEngine = sa.Text(), *args: sa.ForeignKey, null: bool = False) -> sa.Column:
+def _column(name: str, kind: sa.types.TypeEngine = TEXT, *args: sa.ForeignKey, null: bool = False) -> sa.Column:
     return sa.Column(name, kind, *args, nullable=null)
 
 
@@ -78,8 +79,9 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
         sa.CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
     )
+    work = ["state", "queue", sa.text("priority DESC"), "opened_at", "stage"]
+    op.create_index("ix_cases_work", "cases", work)
     for columns in (
-        ("state", "queue", "priority", "opened_at"),
         ("claimed_by",),
         ("account_id",),
         ("identity_id", "opened_at"),
@@ -113,7 +115,7 @@ def upgrade() -> None:
             "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture', 'escalated')", name="decision"
         ),
     )
-    for columns in (("case_id",), ("state", "due_at"), ("decided_by", "decided_at")):
+    for columns in (("case_id", "decided_by"), ("state", "due_at"), ("decided_by", "decided_at")):
         _index("case_decisions", *columns)
     op.create_table(
         "case_skips",

@@ -1,0 +1,71 @@
+"""Every metric of the moderation console's process, declared once. None carries an account, an identity or a score."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
+
+
+class ConsoleMetrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        registry = self.registry
+
+        self.ready = Gauge(
+            "likeness_console_ready",
+            "1 from when pages are answered, while the threads behind them run.",
+            registry=registry,
+        )
+        self.cases_open = Gauge(
+            "likeness_console_cases_open",
+            "Cases of a queue that wait for a decision, of all consoles together.",
+            ["queue"],
+            registry=registry,
+        )
+        self.cases_late = Gauge(
+            "likeness_console_cases_late",
+            "Of these, those that are older than the queue's target.",
+            ["queue"],
+            registry=registry,
+        )
+        self.reviews = Counter(
+            "likeness_console_reviews",
+            "Reviews taken from Kafka, by result: opened (a case), known (a repeat), unreadable.",
+            ["result"],
+            registry=registry,
+        )
+        self.pictures_missing = Counter(
+            "likeness_console_pictures_missing",
+            "Cases that were opened without their picture, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.reviews_waiting = Gauge(
+            "likeness_console_reviews_waiting", "Reviews in Kafka that are no cases yet.", registry=registry
+        )
+        self.since_reviews = Gauge(
+            "likeness_console_seconds_since_reviews",
+            "Seconds since Kafka was last asked for reviews, and what it had made cases, without an error.",
+            registry=registry,
+        )
+        self.workers_lost = Counter(
+            "likeness_console_workers_lost",
+            "Worker processes that were replaced, by how they ended: crash, timeout.",
+            ["how"],
+            registry=registry,
+        )
+        self.decided = Counter(
+            "likeness_console_decisions_final", "Decisions that can be undone no more.", registry=registry
+        )
+        self.sent = Counter("likeness_console_decisions_sent", "Decisions sent to Kafka.", registry=registry)
+        self.since_decisions = Gauge(
+            "likeness_console_seconds_since_decisions",
+            "Seconds since the decisions were last looked at, and those due sent, without an error.",
+            registry=registry,
+        )
+        # So that a first event is an increase from 0, which an alert can see.
+        for result in ("opened", "known", "unreadable"):
+            self.reviews.labels(result)
+        for how in ("crash", "timeout"):
+            self.workers_lost.labels(how)

@@ -1,0 +1,155 @@
+"""What goes on behind the console's pages: reviews become cases, decisions are sent, what is old is erased.
+
+Order of start: /metrics and /healthz, database, master key, then (once the pages are there) the model pack and the
+threads. Kafka may be away: the threads wait for it, and the pages work on what the database holds.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import tenacity
+
+from config import Settings, SettingsError
+from consumers.case_feed import CaseFeed
+from consumers.case_pictures import CasePictures
+from consumers.console_metrics import ConsoleMetrics
+from consumers.decision_relay import DecisionRelay
+from consumers.health import HealthServer
+from consumers.open_detector import open_watched_looking
+from records.audit import AuditLog
+from records.case_claims import QueueCount
+from records.case_decisions import CaseDecisions
+from records.cases import CaseRecords
+from records.database import Database, open_database
+from records.decision_outbox import DecisionOutbox
+from records.errors import DatabaseAway, RecordsError
+from records.gallery import GalleryRecords
+
+log = logging.getLogger("likeness.console")
+UPKEEP_SECONDS = 3600.0
+COUNT_SECONDS = 15.0
+"""How often open cases are counted for /metrics."""
+
+
+class ConsoleService:
+    """The threads of one console. They begin with `start` and end with `close`; `stop` is set when they cannot go on.
+
+    To be used as a context manager.
+    """
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        """Raises SettingsError when [http] cannot be served."""
+        self._settings = settings
+        self._stop = stop
+        self._metrics = ConsoleMetrics()
+        self._metrics.ready.set_function(lambda: self._ready() is None)
+        self._waiting_for: str | None = "Starting."
+        self._failure: Exception | None = None
+        self._threads: tuple[CaseFeed | DecisionRelay, ...] = ()
+        self._stack = ExitStack()
+        http = settings.http
+        try:
+            health = HealthServer(http.host, http.port, self._metrics.registry, self._healthy, self._ready)
+        except OSError as error:
+            raise SettingsError(
+                f"Nothing can be served on http.host {http.host} and http.port {http.port}: {error.strerror}; "
+                "give each process on a machine an http.port of its own."
+            ) from error
+        self._stack.callback(health.close)
+
+    def __enter__(self) -> "ConsoleService":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._stack.close()
+
+    def open_database(self) -> Database:
+        """The database, migrated; waits while it is away. Raises DatabaseAway once `stop` is set, SchemaMismatch."""
+        database = open_database(self._settings.database_url)
+        self._stack.callback(database.close)
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(DatabaseAway),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=self._settings.gallery.retry_seconds),
+            stop=tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=self._report_waiting,
+            reraise=True,
+        )
+        attempts(database.migrate)
+        self._waiting_for = "Loading the model pack."
+        return database
+
+    def start(
+        self,
+        database: Database,
+        cases: CaseRecords,
+        decisions: CaseDecisions,
+        gallery: GalleryRecords,
+        audit: AuditLog,
+        count: Callable[[], Sequence[QueueCount]],
+        upkeep: Sequence[Callable[[], object]],
+    ) -> None:
+        """Begins all threads; `count` tells of all queues for /metrics, `upkeep` is done now and every hour. Raises
+        PackError, WorkersBroken, SettingsError."""
+        settings, metrics, stop = self._settings, self._metrics, self._stop
+        looking = open_watched_looking(settings, lambda how: metrics.workers_lost.labels(how).inc())
+        self._stack.callback(looking.close)
+        pictures = CasePictures(settings, looking, gallery, stop)
+        self._stack.callback(pictures.close)
+        feed = CaseFeed(settings, database, cases, pictures, metrics, stop, self._fail)
+        relay = DecisionRelay(settings, decisions, DecisionOutbox(database), audit, metrics, stop, self._fail)
+        self._threads = (feed, relay)
+        for thread in self._threads:
+            self._stack.callback(thread.close)
+            thread.start()
+        self._repeat("upkeep", upkeep, UPKEEP_SECONDS)
+        self._repeat("count", [lambda: self._show(count())], COUNT_SECONDS)
+
+    def wait(self) -> None:
+        """Ready until `stop` is set; raises what a thread could not go on for."""
+        self._waiting_for = None
+        self._stop.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _repeat(self, name: str, tasks: Sequence[Callable[[], object]], seconds: float) -> None:
+        """Begins a thread that does the tasks now and every so many seconds."""
+        thread = threading.Thread(target=self._keep_up, args=(name, tasks, seconds), name=name, daemon=True)
+        thread.start()
+        self._stack.callback(thread.join, 10)
+
+    def _keep_up(self, name: str, tasks: Sequence[Callable[[], object]], seconds: float) -> None:
+        while not self._stop.is_set():
+            pause = seconds
+            try:
+                for task in tasks:
+                    task()
+            except DatabaseAway as error:
+                pause = self._settings.gallery.retry_seconds
+                log.warning("The %s of cases waits: %s", name, error)
+            except RecordsError as error:
+                self._fail(error)
+            self._stop.wait(pause)
+
+    def _show(self, counts: Sequence[QueueCount]) -> None:
+        for queue in counts:
+            self._metrics.cases_open.labels(queue.queue).set(queue.open)
+            self._metrics.cases_late.labels(queue.queue).set(queue.late)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._stop.set()
+
+    def _healthy(self) -> str | None:
+        dead = [thread for thread in self._threads if not thread.alive]
+        return f"{type(dead[0]).__name__} has ended." if dead and not self._stop.is_set() else None
+
+    def _ready(self) -> str | None:
+        return self._waiting_for or self._healthy()
+
+    def _report_waiting(self, state: tenacity.RetryCallState) -> None:
+        self._waiting_for = f"Waiting for the database: {state.outcome.exception() if state.outcome else ''}"
+        log.warning("%s", self._waiting_for)

@@ -1,0 +1,32 @@
+"""A real Chromium and a console for it; every test fails when the browser had anything to say against a page."""
+
+import pytest
+
+from tests.browser.workplace import workplace
+from tests.support.chromium import launched
+from tests.support.legs import running_leg
+from tests.support.postgres import postgres_server
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    # for a module, since Playwright's loop is in the way of whoever needs one of their own in this thread
+    yield from running_leg("browser", launched)
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    yield from running_leg("PostgreSQL", postgres_server)
+
+
+@pytest.fixture
+def settings():
+    """What differs from likeness.toml under [console]; tests put their own in by parametrize."""
+    return {}
+
+
+@pytest.fixture
+def place(tmp_path, chromium, settings):
+    """A console over SQLite."""
+    with workplace(f"sqlite:///{tmp_path / 'likeness.db'}", chromium.browser, **settings) as made:
+        yield made

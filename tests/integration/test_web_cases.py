@@ -1,0 +1,473 @@
+"""A moderator's work over HTTP: queue, case, judgement, undo, search; who is shown what; what is away or too late."""
+
+import json
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from records.cases import CasePicture, NewCase
+from records.references import ReferencePhoto
+from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
+from tests.support.portraits import jpeg
+from web.console.face_crops import SIDE, FacePlace, face_crop
+
+START = datetime(2026, 11, 22, 9, tzinfo=UTC)
+PEOPLE = {"mia": "moderator", "max": "moderator", "lea": "lead", "aud": "auditor"}
+AVATAR_BOX, REFERENCE_BOX = [300, 200, 120, 150], [100, 80, 90, 110]
+
+
+class Clock:
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+    def pass_by(self, **time):
+        self.now += timedelta(**time)
+
+
+def picture(shade):
+    """A picture of 800 x 600 pixels with a disc where its face is said to be."""
+    pixels = np.full((600, 800, 3), shade, np.uint8)
+    cv2.circle(pixels, (360, 275), 60, (200, 160, 140), -1)
+    return jpeg(pixels)
+
+
+def reference_photo(number):
+    vector = np.zeros(8, np.float32)
+    vector[number] = 1
+    photo = picture(60 + number)
+    return ReferencePhoto(f"press {number}", f"{number:064x}", photo, 800, 600, REFERENCE_BOX, 0.9, {"test@1": vector})
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def desk(database, clock):
+    return make_desk(database, clock)
+
+
+@pytest.fixture
+def gallery(desk):
+    """Ana, a celebrity with three references, and Eva, a victim with one."""
+    records = desk.gallery
+    ana = records.add_identity("Ana Example", "celebrity", references=[reference_photo(n) for n in range(3)])
+    eva = records.add_identity("Eva Sample", "victim", references=[reference_photo(4)])
+    references = {one: [each.id for each in records.show(one).references] for one in (ana, eva)}
+    return SimpleNamespace(ana=ana, eva=eva, references=references)
+
+
+@pytest.fixture
+def site(desk):
+    with running_site(desk) as address:
+        yield address
+
+
+@pytest.fixture
+def log_in(site, desk):
+    """Gives a visitor who is logged in as one of PEOPLE."""
+
+    def enter(login):
+        if login not in [one.login for one in desk.moderators.list()]:
+            desk.moderators.add(login, login.title(), PEOPLE[login], PASSWORD)
+        visitor = Visitor(site)
+        visitor.log_in(login)
+        return visitor
+
+    return enter
+
+
+@pytest.fixture
+def mia(log_in):
+    return log_in("mia")
+
+
+def finding(identity_id, reference_id, **facts):
+    plain = {"kind": "same_person", "priority": 60, "identity_id": identity_id, "identity_kind": "celebrity"}
+    plain |= {"reference_id": reference_id, "similarity": 0.71, "threshold": 0.55, "face_box": [600, 400, 240, 300]}
+    return plain | facts
+
+
+@pytest.fixture
+def open_case(desk, gallery, clock):
+    """Opens a case, by default about Ana; gives its id. Uploads were twice as large as what is stored of them."""
+
+    def make(*findings, shown=True, **facts):
+        clock.pass_by(seconds=1)
+        about = findings or (finding(gallery.ana, gallery.references[gallery.ana][0]),)
+        evidence = {"findings": about, "faces": 1, "picture_width": 1600, "picture_height": 1200}
+        evidence |= {"model_pack": "test@1", "threshold": 0.55, "sure_threshold": 0.6, "gallery_version": 3}
+        case_id = str(uuid.uuid4())
+        new = {"id": case_id, "event_id": f"event-{case_id}", "account_id": "acct-1", "handle": "ana_real"}
+        new |= {"display_name": "Ana <3", "account_created_at": START - timedelta(days=3), "uploaded_at": START}
+        new |= {"screened_at": START, "kind": about[0]["kind"], "identity_id": about[0].get("identity_id")}
+        new |= {"identity_kind": about[0].get("identity_kind"), "priority": 50, "held": False}
+        faces = {"avatar": [{"box": AVATAR_BOX, "landmarks": None}], "references": {}}
+        stored = CasePicture(picture(120), faces) if shown else None
+        assert desk.cases.open(NewCase(**new | {"evidence": json.dumps(evidence)} | facts), stored)
+        return case_id
+
+    return make
+
+
+def start(visitor, **fields):
+    """Presses Start; where it leads."""
+    return place_of(visitor.post("/case/next", fields, form_of="/queue"))
+
+
+def decide(visitor, case_id, decision="confirmed", reason="other", **fields):
+    sent = {"decision": decision, "reason": reason} | fields
+    return visitor.post(f"/case/{case_id}/decide", sent, form_of=f"/case/{case_id}")
+
+
+def id_in(path):
+    return re.search(r"/case/([0-9a-f-]{36})", path)[1]
+
+
+def images_of(page):
+    return re.findall(r'<img[^>]+src="([^"]+)"', page.data.decode())
+
+
+def actions(desk, subject):
+    """What the audit log says was done to the subject, oldest first."""
+    return [entry.action for entry in reversed(desk.audit.read(subject=subject))]
+
+
+def test_a_shift_goes_from_case_to_case_and_ends_at_the_queue(mia, open_case, desk):
+    first, second = open_case(priority=90), open_case(priority=20)
+    assert "Cases that wait: 2" in text_of(mia.get("/queue"))
+    assert id_in(start(mia)) == first
+    onward = place_of(decide(mia, first))
+    assert id_in(onward) == second
+    assert "Decided: Impersonation." in text_of(mia.get(onward))
+    end = place_of(decide(mia, second, "not_this_person", "different_face"))
+    assert end.startswith("/queue?")
+    page = text_of(mia.get(end))
+    assert "Nothing is left for you here" in page
+    assert "Decided: Not this person." in page
+    assert actions(desk, first) == ["case_claimed", "case_decided"]
+
+
+def test_a_queue_can_be_worked_alone(mia, open_case, gallery):
+    open_case(priority=90)
+    victim = open_case(
+        finding(gallery.eva, gallery.references[gallery.eva][0], identity_kind="victim"),
+        finding(gallery.ana, gallery.references[gallery.ana][0]),
+        priority=10,
+    )
+    place = start(mia, queue="victims")
+    assert id_in(place) == victim
+    assert place.endswith("?queue=victims")
+    assert place_of(decide(mia, victim, queue="victims")).startswith("/queue?")
+
+
+def test_the_page_says_why_the_case_is_there_in_words(mia, open_case, gallery):
+    ana = gallery.references[gallery.ana][0]
+    case_id = open_case(
+        finding(gallery.ana, ana, kind="look_alike_risk", runner_up={"identity_id": gallery.eva, "similarity": 0.7}),
+        finding(gallery.ana, ana, kind="name_claim", name_claim={"field": "handle", "text": "ana_real"}),
+        {"kind": "foreign_watermark", "priority": 30, "foreign_text": {"text": "@other", "box": [2, 4, 60, 20]}},
+    )
+    start(mia)
+    page = text_of(mia.get(f"/case/{case_id}"))
+    assert "Does this avatar show Ana Example?" in page
+    assert "The face is like Ana Example’s, and nearly as like Eva Sample’s: compare with care." in page
+    assert "The handle “ana_real” claims to be Ana Example, and the face is like theirs." in page
+    assert "The picture carries the mark “@other”" in page
+    assert "Ana <3" in page
+    assert "3 days ago" in page
+
+
+def test_no_similarity_is_shown_before_the_first_judgement(mia, open_case):
+    case_id = open_case()
+    start(mia)
+    assert "0.71" not in mia.get(f"/case/{case_id}").data.decode()
+    judged = text_of(mia.get(f"/case/{case_id}?judgement=confirmed"))
+    assert "More alike than look-alikes usually are." in judged
+    assert "0.71" in judged
+    assert "0.71" in text_of(mia.get(f"/case/{case_id}/likeness"))
+
+
+def test_what_was_judged_before_the_number_was_seen_is_in_the_audit_log(mia, open_case, desk):
+    case_id = open_case()
+    start(mia)
+    decide(mia, case_id, "not_this_person", "look_alike", first="confirmed")
+    (entry,) = [one for one in desk.audit.read(subject=case_id) if one.action == "case_decided"]
+    assert (entry.details["first_judgement"], entry.details["decision"]) == ("confirmed", "not_this_person")
+
+
+def test_only_who_holds_the_case_and_leads_are_served_its_pictures(mia, log_in, open_case):
+    case_id = open_case()
+    start(mia)
+    pictures = images_of(mia.get(f"/case/{case_id}"))
+    assert len(pictures) >= 4
+    for login, status in (("mia", 200), ("lea", 200), ("max", 409), ("aud", 403)):
+        visitor = log_in(login)
+        assert {visitor.get(path).status for path in pictures} == {status}
+        if login == "max":
+            assert not images_of(visitor.get(f"/case/{case_id}"))
+    decide(mia, case_id)
+    assert {mia.get(path).status for path in pictures} == {409}
+
+
+def test_pictures_are_kept_by_no_browser_and_each_is_noted_once_a_claim(mia, open_case, desk):
+    case_id = open_case()
+    start(mia)
+    face, reference = images_of(mia.get(f"/case/{case_id}"))[:2]
+    for path in (face, face, reference, f"/case/{case_id}/avatar.jpg"):
+        answer = mia.get(path)
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert answer.headers["Content-Type"] == "image/jpeg"
+    views = [entry for entry in desk.audit.read(subject=case_id) if entry.action == "face_viewed"]
+    assert sorted(one.details["picture"] for one in views) == ["avatar", "reference"]
+    decision_id = place_of(decide(mia, case_id)).rpartition("after=")[2].partition("&")[0]
+    mia.post(f"/decision/{decision_id}/undo", form_of="/queue")
+    mia.get(face)
+    assert actions(desk, case_id).count("face_viewed") == 3
+
+
+def test_a_reference_of_another_person_is_not_served_through_the_case(mia, open_case, gallery):
+    case_id = open_case()
+    start(mia)
+    elsewhere = gallery.references[gallery.eva][0]
+    assert mia.get(f"/case/{case_id}/reference/{elsewhere}/face.jpg").status == 410
+
+
+def test_showing_a_picture_clearly_is_noted(mia, open_case, desk):
+    case_id = open_case()
+    start(mia)
+    assert "blurred" in mia.get(f"/case/{case_id}").data.decode()
+    shown = place_of(mia.post(f"/case/{case_id}/revealed", form_of=f"/case/{case_id}"))
+    assert re.search(r'<main[^>]+class="[^"]*\bclear\b', mia.get(shown).data.decode())
+    assert "picture_revealed" in actions(desk, case_id)
+
+
+def test_a_face_is_cut_out_where_the_upload_had_it(mia, open_case):
+    case_id = open_case()
+    start(mia)
+    crop = cv2.imdecode(np.frombuffer(mia.get(f"/case/{case_id}/face.jpg").data, np.uint8), cv2.IMREAD_COLOR)
+    assert crop.shape == (SIDE, SIDE, 3)
+    middle = crop[SIDE // 2 - 20 : SIDE // 2 + 20, SIDE // 2 - 20 : SIDE // 2 + 20].mean(axis=(0, 1))
+    assert np.abs(middle - (140, 160, 200)).max() < 12  # the disc's colour, blue first
+    marks = mia.get(f"/case/{case_id}/avatar.svg").data.decode()
+    assert 'viewBox="0 0 800 600"' in marks
+    assert 'x="300.0" y="200.0" width="120.0" height="150.0"' in marks
+
+
+def test_aligned_faces_have_the_same_size_and_stand_upright(engine, portraits):
+    eyes = []
+    for name in ("person_a_1.jpg", "person_a_2.jpg"):
+        photo = portraits[name].read_bytes()
+        found = engine.detect(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1])
+        place = FacePlace(tuple(found.boxes[0]), tuple(map(tuple, found.landmarks[0])))
+        crop = cv2.imdecode(np.frombuffer(face_crop(photo, place), np.uint8), cv2.IMREAD_COLOR)
+        right, left = engine.detect(np.ascontiguousarray(crop[:, :, ::-1])).landmarks[0][:2]
+        eyes.append(left - right)
+    widths = [eye[0] for eye in eyes]
+    assert max(widths) / min(widths) < 1.12
+    assert all(abs(eye[1]) < 0.08 * eye[0] for eye in eyes)
+
+
+def test_a_decision_can_be_undone_until_the_platform_is_told(mia, open_case, desk, clock):
+    case_id = open_case()
+    start(mia)
+    decision_id = re.search("after=([^&]+)", place_of(decide(mia, case_id)))[1]
+    back = mia.post(f"/decision/{decision_id}/undo", form_of="/queue")
+    assert id_in(place_of(back)) == case_id
+    assert "Your judgement" in text_of(mia.get(f"/case/{case_id}"))
+    decision_id = re.search("after=([^&]+)", place_of(decide(mia, case_id)))[1]
+    clock.pass_by(seconds=31)
+    late = mia.post(f"/decision/{decision_id}/undo", form_of="/queue")
+    assert late.status == 409
+    assert "It is too late to undo this" in text_of(late)
+    assert actions(desk, case_id).count("decision_undone") == 1
+
+
+def test_a_decision_without_a_reason_is_refused_and_the_case_stays(mia, open_case):
+    case_id = open_case()
+    start(mia)
+    refused = decide(mia, case_id, reason="")
+    assert refused.status == 422
+    assert "choose a reason" in text_of(refused)
+    assert "Your judgement" in text_of(mia.get(f"/case/{case_id}"))
+
+
+def test_a_form_that_is_sent_twice_decides_once(mia, open_case, desk):
+    case_id = open_case()
+    start(mia)
+    decide(mia, case_id)
+    again = decide(mia, case_id, "bad_picture")
+    assert again.status == 409
+    assert "no longer yours" in text_of(again)
+    assert [made.decision for made in desk.decisions.history(case_id)] == ["confirmed"]
+
+
+def test_who_has_lost_the_claim_is_told_and_offered_the_next_case(mia, log_in, open_case, clock):
+    case_id = open_case()
+    start(mia)
+    assert mia.post(f"/case/{case_id}/renew", form_of=f"/case/{case_id}").status == 200
+    clock.pass_by(minutes=6)
+    assert id_in(start(log_in("max"))) == case_id
+    lost = mia.post(f"/case/{case_id}/renew", form_of=f"/case/{case_id}", Accept="application/json")
+    assert lost.status == 409
+    page = text_of(mia.get(f"/case/{case_id}?lost=true"))
+    assert "no longer in your hands" in page
+    assert "Take the next case" in page
+    assert decide(mia, case_id).status == 409
+
+
+def test_a_skipped_case_goes_to_somebody_else(mia, log_in, open_case, desk):
+    case_id = open_case()
+    start(mia)
+    gone = mia.post(f"/case/{case_id}/skip", {"reason": "distressing"}, form_of=f"/case/{case_id}")
+    assert place_of(gone).startswith("/queue?")
+    assert id_in(start(log_in("max"))) == case_id
+    assert "case_skipped" in actions(desk, case_id)
+
+
+def test_a_case_that_is_given_back_is_free(mia, log_in, open_case):
+    case_id = open_case()
+    start(mia)
+    assert place_of(mia.post(f"/case/{case_id}/release", form_of=f"/case/{case_id}")) == "/queue"
+    assert id_in(start(log_in("max"))) == case_id
+
+
+def test_a_particular_case_can_be_taken_unless_somebody_has_it(mia, log_in, open_case):
+    open_case(priority=90)
+    wanted = open_case(priority=10)
+    assert "Take this case" in text_of(mia.get(f"/case/{wanted}"))
+    assert id_in(place_of(mia.post(f"/case/{wanted}/claim", form_of=f"/case/{wanted}"))) == wanted
+    taken = log_in("max").post(f"/case/{wanted}/claim", form_of=f"/case/{wanted}")
+    assert taken.status == 409
+    assert "Somebody else works on this case" in text_of(taken)
+
+
+def test_the_second_pair_of_eyes_does_not_see_what_the_first_decided(mia, log_in, open_case, gallery):
+    case_id = open_case(finding(gallery.eva, gallery.references[gallery.eva][0], identity_kind="victim"))
+    start(mia)
+    assert "Here a second person judges too" in text_of(mia.get(f"/case/{case_id}"))
+    decide(mia, case_id, "confirmed", "same_photo", note="plainly stolen")
+    second = log_in("max")
+    assert id_in(start(second)) == case_id
+    page = text_of(second.get(f"/case/{case_id}"))
+    assert "Second pair of eyes" in page
+    assert "plainly stolen" not in page
+    assert "Decisions on this case" not in page
+
+
+def test_earlier_cases_say_how_they_ended(mia, open_case):
+    earlier, other = open_case(priority=90), open_case(priority=20)
+    start(mia)
+    decide(mia, earlier, "genuine_owner", "verified_before")
+    page = mia.get(f"/case/{other}")
+    assert f"/case/{earlier}" in page.data.decode()
+    assert re.search("Other cases of this account Same person .{1,40} Genuine owner", text_of(page))
+
+
+def test_comments_are_for_all_who_see_the_case(mia, log_in, open_case):
+    case_id = open_case()
+    start(mia)
+    mia.post(f"/case/{case_id}/comment", {"text": "see <b>acct-9</b>, too"}, form_of=f"/case/{case_id}")
+    page = text_of(log_in("max").get(f"/case/{case_id}"))
+    assert "Mia" in page
+    assert "see <b>acct-9</b>, too" in page
+
+
+def test_a_case_whose_picture_is_gone_can_still_be_decided(mia, open_case, clock, desk):
+    case_id = open_case()
+    clock.pass_by(days=desk.settings.console.picture_days + 1)
+    mia.log_in("mia")
+    start(mia)
+    assert "The avatar is not here any more" in text_of(mia.get(f"/case/{case_id}"))
+    assert mia.get(f"/case/{case_id}/face.jpg").status == 410
+    assert "Pictures are kept for a limited time" in text_of(mia.get(f"/case/{case_id}/avatar.jpg"))
+    assert place_of(decide(mia, case_id, "bad_picture")).startswith("/queue")
+
+
+def test_a_case_about_somebody_who_was_erased_can_still_be_decided(mia, open_case, gallery, desk):
+    case_id = open_case()
+    start(mia)
+    reference = images_of(mia.get(f"/case/{case_id}"))[1]
+    assert mia.get(reference).status == 200
+    desk.gallery.remove_identity(gallery.ana)
+    assert mia.get(reference).status == 410  # not from memory either
+    page = text_of(mia.get(f"/case/{case_id}"))
+    assert "Ana Example" not in page
+    assert "has been erased from the gallery" in page
+    assert place_of(decide(mia, case_id, "bad_picture")).startswith("/queue")
+
+
+def test_a_decision_is_about_the_person_that_the_page_shows(mia, open_case, gallery, desk):
+    case_id = open_case(
+        finding(gallery.ana, gallery.references[gallery.ana][0]),
+        finding(gallery.eva, gallery.references[gallery.eva][0], priority=40),
+    )
+    start(mia)
+    page = mia.get(f"/case/{case_id}?suspect=1")
+    assert "Does this avatar show Eva Sample?" in text_of(page)
+    shown = re.search('name="identity" value="([^"]+)"', page.data.decode())[1]
+    decide(mia, case_id, identity=shown)
+    assert [made.identity_id for made in desk.decisions.history(case_id)] == [gallery.eva]
+
+
+def test_a_lead_takes_what_was_escalated_and_cannot_escalate_it_again(mia, log_in, open_case):
+    case_id = open_case()
+    start(mia)
+    decide(mia, case_id, "escalated", "unsure")
+    lead = log_in("lea")
+    assert id_in(start(lead)) == case_id
+    page = lead.get(f"/case/{case_id}")
+    assert "For a lead" in text_of(page)
+    assert 'value="escalated"' not in page.data.decode()
+
+
+def test_cases_are_found_by_what_the_platform_calls_them_and_the_search_is_noted(mia, open_case, gallery, desk):
+    case_id = open_case()
+    for text in ("acct-1", f"event-{case_id}", gallery.ana, case_id, f" {case_id[:8]} "):
+        assert f"/case/{case_id}" in mia.get(f"/search?q={text.replace(' ', '+')}").data.decode()
+    assert "Nothing was found" in text_of(mia.get("/search?q=nobody"))
+    assert [entry.action for entry in desk.audit.read(subject="nobody")] == ["search"]
+
+
+def test_an_unknown_case_says_how_to_find_it(mia):
+    page = mia.get(f"/case/{uuid.uuid4()}")
+    assert page.status == 404
+    assert "Search for it by account" in text_of(page)
+
+
+def test_cases_are_for_those_who_work_them(log_in, open_case):
+    case_id = open_case()
+    auditor = log_in("aud")
+    assert {auditor.get(path).status for path in ("/queue", f"/case/{case_id}", "/search?q=acct-1")} == {403}
+
+
+def test_the_queue_tells_what_is_late(mia, open_case, clock):
+    open_case()
+    clock.pass_by(days=2)
+    mia.log_in("mia")
+    assert re.search(r"Faces Waiting 1 In work 0 Late 1 Oldest 2 days ago late", text_of(mia.get("/queue")))
+
+
+def test_the_case_that_comes_next_stays_free(mia, log_in, open_case):
+    first, second = open_case(priority=90), open_case(priority=20)
+    start(mia)
+    mia.get(f"/case/{first}")
+    assert mia.get(f"/case/{second}/face.jpg").status == 409
+    assert id_in(start(log_in("max"))) == second
+
+
+def test_pages_are_in_chinese_for_those_who_read_it(site, mia, open_case):
+    case_id = open_case()
+    start(mia)
+    page = mia.get(f"/case/{case_id}", Accept_Language="zh-CN")
+    assert "该头像是Ana Example吗？" in text_of(page)
+    assert "您的判断" in text_of(page)

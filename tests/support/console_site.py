@@ -1,0 +1,100 @@
+"""The console for tests: the real application behind a real server, and visitors who come to it over HTTP."""
+
+import html
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import urllib3
+import uvicorn
+from fastapi import APIRouter
+
+from config import load_settings
+from records.announcer import utc_now
+from records.database import Database
+from web.app import make_app
+from web.desk import Desk, open_desk
+
+MASTER = bytes(32)
+PASSWORD = "correct horse battery staple"
+
+
+def make_desk(database: Database, clock=utc_now, **settings) -> Desk:
+    """A desk over the database; `settings` as in load_settings."""
+    return open_desk(load_settings(**settings), database, MASTER, clock=clock)
+
+
+@contextmanager
+def running_site(desk: Desk, *more: APIRouter) -> Iterator[str]:
+    """The address of the console of this desk, with more pages if need be, as long as the block lasts."""
+    app = make_app(desk)
+    for router in more:
+        app.include_router(router)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+class Visitor:
+    """A browser without a screen: keeps cookies, sends forms as pages do, follows nothing by itself."""
+
+    def __init__(self, site: str, *, address: str = "127.0.0.1", **headers: str) -> None:
+        self.site = site
+        self.headers = dict(headers)
+        self.cookies: dict[str, str] = {}
+        self._pool = urllib3.PoolManager(retries=False, timeout=20, source_address=(address, 0))
+
+    def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
+        return self._ask("GET", path, None, headers)
+
+    def post(self, path: str, fields: Mapping[str, str] | None = None, *, form_of: str = "", **headers: str):
+        """Sends a form; with `form_of`, with the hidden fields that this page has."""
+        hidden = hidden_fields(self.get(form_of)) if form_of else {}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | headers
+        return self._ask("POST", path, urlencode(hidden | dict(fields or {})).encode(), headers)
+
+    def log_in(self, login: str, password: str = PASSWORD, code: str = "", **fields: str):
+        return self.post("/login", {"login": login, "password": password, "code": code} | fields, form_of="/login")
+
+    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        answer = self._pool.request(method, urljoin(self.site, path), body=body, headers=sent, redirect=False)
+        for line in answer.headers.getlist("Set-Cookie"):
+            for name, morsel in SimpleCookie(line).items():
+                if morsel["max-age"] == "0":
+                    self.cookies.pop(name, None)
+                else:
+                    self.cookies[name] = morsel.value
+        return answer
+
+
+def hidden_fields(page: urllib3.BaseHTTPResponse) -> dict[str, str]:
+    """The token and the place that the page's forms carry."""
+    found = re.findall(r'<input type="hidden" name="(csrf_token|place)" value="([^"]*)">', page.data.decode())
+    return {name: html.unescape(value) for name, value in found}
+
+
+def text_of(page: urllib3.BaseHTTPResponse) -> str:
+    """What the page says, without its markup."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.data.decode())))
+
+
+def place_of(answer: urllib3.BaseHTTPResponse) -> str:
+    """Where a redirect leads."""
+    assert answer.status == 303, (answer.status, text_of(answer)[:200])
+    parts = urlsplit(answer.headers["Location"])
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

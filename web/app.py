@@ -1,0 +1,50 @@
+"""The web application: the pages over one desk."""
+
+import importlib
+import pkgutil
+
+from fastapi import Depends, FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.types import Scope
+
+from web import pages
+from web.desk import Desk
+from web.errors import handle_errors
+from web.headers import OuterLayer
+from web.rate_limit import RateLimit
+from web.rendering import STATIC, environments, static_folder
+from web.security import checked_form
+
+LOGIN_BURST = 10
+LOGIN_SECONDS = 6.0
+YEAR_SECONDS = 31_536_000
+
+
+def make_app(desk: Desk) -> FastAPI:
+    """The application, to be served by uvicorn. Connects to nothing yet."""
+    app = FastAPI(
+        title="Likeness",
+        dependencies=[Depends(checked_form)],
+        openapi_url=None,
+        redirect_slashes=False,  # it would redirect to whatever host the request names
+    )
+    static = static_folder()
+    app.state.desk = desk
+    app.state.environments = environments(static, desk.clock)
+    app.state.login_limit = RateLimit(burst=LOGIN_BURST, seconds=LOGIN_SECONDS, clock=lambda: desk.clock().timestamp())
+    app.add_middleware(OuterLayer)
+    app.mount(static, _KeptFiles(directory=STATIC))
+    for page in pkgutil.iter_modules(pages.__path__, "web.pages."):
+        app.include_router(importlib.import_module(page.name).router)
+    handle_errors(app)
+    return app
+
+
+class _KeptFiles(StaticFiles):
+    """Files that browsers may keep: their path changes when they do."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+        return response

@@ -1,0 +1,1 @@
+"""What the pages for moderators are made of, apart from templates: evidence as words, faces brought to one size."""

@@ -1,0 +1,67 @@
+"""What the pages about cases have in common: who works them, whose case it is, and the faces in memory."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends, Request
+
+from records.cases import Case
+from records.moderators import Moderator
+from records.queues import QueueRule, offered_decisions, stages_of
+from records.web_sessions import Session
+from web.console.case_faces import CaseFaces
+from web.desk import Desk
+from web.rendering import WORKERS
+from web.security import desk_of, signed_in
+
+Worker = Annotated[Session, Depends(signed_in(*WORKERS))]
+"""The session of somebody who works cases."""
+
+
+def faces_of(request: Request) -> CaseFaces:
+    """The faces in memory, one for the whole process."""
+    state = request.app.state
+    if not hasattr(state, "case_faces"):
+        desk = desk_of(request)
+        keep = timedelta(seconds=desk.settings.console.lease_seconds)
+        state.case_faces = CaseFaces(desk.cases, desk.gallery, keep=keep, clock=desk.clock)
+    faces: CaseFaces = state.case_faces
+    return faces
+
+
+FacesOf = Annotated[CaseFaces, Depends(faces_of)]
+
+
+def holds(case: Case, moderator: Moderator) -> bool:
+    """Whether the case is in their hands."""
+    return case.state == "open" and case.claimed_by == moderator.id
+
+
+def sees_faces(case: Case, moderator: Moderator) -> bool:
+    """Whether they may be served its pictures: who holds it, and leads."""
+    return holds(case, moderator) or moderator.role == "lead"
+
+
+def rule_of(desk: Desk, queue: str) -> QueueRule | None:
+    """The rule of a queue; None when the settings no longer have it."""
+    return next((QueueRule(**one.model_dump()) for one in desk.settings.console.queues if one.name == queue), None)
+
+
+def may_decide(desk: Desk, case: Case, moderator: Moderator) -> tuple[str, ...]:
+    """The decisions that the case's queue offers them, at its stage; none to whom it is not offered."""
+    rule = rule_of(desk, case.queue)
+    if rule is None or case.stage not in stages_of(rule, moderator.role):
+        return ()
+    return offered_decisions(rule, case.stage)
+
+
+def case_path(case_id: str, **query: str | int | None) -> str:
+    """A case's page; what is None, empty or 0 is left out of the query."""
+    return with_query(f"/case/{case_id}", query)
+
+
+def with_query(path: str, query: Mapping[str, str | int | None]) -> str:
+    said = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(said)}" if said else path

@@ -1,0 +1,118 @@
+"""From what went wrong to a page, or to JSON for a program, that says what to do next."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from records.errors import RecordsError
+from web.headers import dress
+from web.languages import N_
+from web.problems import NotSignedIn, Problem, Way, not_found
+from web.refusals import REFUSALS
+from web.rendering import render
+from web.security import make_visit, place_of, visit_of
+
+RETRY_SECONDS = 10
+LOGIN = Way(N_("Log in"), "/login")
+
+log = logging.getLogger(__name__)
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Registers the handlers of all that pages raise; they run in threads, as pages do."""
+    handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {
+        Problem: answer,
+        NotSignedIn: _not_signed_in,
+        HTTPException: _http,
+        RequestValidationError: _stale,
+        RecordsError: _records,
+        Exception: _failed,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def answer(request: Request, problem: Problem) -> Response:
+    """The page, or the JSON, of a problem."""
+    try:
+        visit = visit_of(request)
+    except RecordsError:
+        visit = request.state.visit = make_visit(request, None)
+    response: Response
+    if wants_json(request):
+        said = {"error": problem.reason, "message": visit.language.text(problem.text)}
+        response = JSONResponse(said, problem.status)
+    else:
+        response = render(request, "error.html", problem.status, problem=problem)
+    if problem.retry:
+        response.headers["Retry-After"] = str(problem.retry)
+    return response
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks: under /api, or a script of ours that says so."""
+    return request.url.path.startswith("/api/") or request.headers.get("Accept", "").startswith("application/json")
+
+
+def _not_signed_in(request: Request, error: NotSignedIn) -> Response:
+    if wants_json(request):
+        text = N_("Your login has ended; log in again.")
+        return answer(request, Problem(401, "not_signed_in", N_("Log in"), text, LOGIN))
+    if request.method == "GET" and request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return render(request, "arrive.html", place=error.place)
+    query = {"next": error.place} if error.place != "/" else {}
+    if error.sent:
+        query["why"] = "lost"
+    elif visit_of(request).had_session:
+        query["why"] = "ended"
+    return RedirectResponse(f"/login?{urlencode(query)}" if query else "/login", 303)
+
+
+def _http(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 413:
+        title, text = N_("That is too large"), N_("Nothing was changed. Go back, and send less.")
+        return answer(request, Problem(413, "too_large", title, text))
+    if error.status_code == 404:
+        return answer(request, not_found())
+    if error.status_code == 405:
+        text = N_("This address only takes forms. Begin again at the start page.")
+        response = answer(request, Problem(405, "wrong_method", N_("There is nothing to read here"), text))
+        response.headers.update(cast(dict[str, str], error.headers or {}))
+        return response
+    return answer(request, _stale_form(error.status_code))
+
+
+def _stale(request: Request, _error: RequestValidationError) -> Response:
+    return answer(request, _stale_form(422))
+
+
+def _stale_form(status: int) -> Problem:
+    title = N_("This form could not be read")
+    text = N_("It may come from an older page. Nothing was changed. Go back, load the page again, and repeat it.")
+    return Problem(status, "stale_form", title, text)
+
+
+def _records(request: Request, error: RecordsError) -> Response:
+    if refusal := REFUSALS.get(error.reason):
+        return answer(request, Problem(refusal.status, error.reason, refusal.title, refusal.text, refusal.way))
+    if error.reason in ("database_away", "schema_mismatch"):
+        log.warning("the records cannot be used: %s", error)
+        title = N_("The records do not answer")
+        text = N_("What you did last was not saved; all that was saved is safe. Try again in a moment.")
+        way = Way(N_("Try again"), place_of(request) if request.method == "GET" else "/")
+        return answer(request, Problem(503, error.reason, title, text, way, retry=RETRY_SECONDS))
+    raise error
+
+
+def _failed(request: Request, _error: Exception) -> Response:
+    title = N_("Something went wrong on our side")
+    text = N_("It has been written to the log. Try again; if it happens again, tell whoever runs this console.")
+    response = answer(request, Problem(500, "failed", title, text))
+    dress(response.headers)  # this handler runs outside of the outer layer
+    return response

@@ -1,0 +1,55 @@
+"""The outermost layer: how much may come in, and the headers of all that goes out."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FORM_BYTES = 200_000
+"""No form of ours is longer; more is not read."""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def dress(headers: MutableHeaders) -> None:
+    """Adds the headers that every answer has; what a page says about caching stays."""
+    headers.update(HEADERS)
+    headers.setdefault("Cache-Control", "no-store")
+
+
+class OuterLayer:
+    """ASGI middleware: dresses every answer, and refuses a request whose body is too long with 413."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken = 0
+
+        async def receive_part() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > FORM_BYTES:
+                raise HTTPException(413)
+            return message
+
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                dress(MutableHeaders(scope=message))
+            await send(message)
+
+        await self._app(scope, receive_part, send_dressed)

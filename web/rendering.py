@@ -1,0 +1,125 @@
+"""HTML from a template, in the visitor's language and with what every page shows: head, navigation, footer.
+
+Templates have, besides what a page hands them: `visit`, `navigation`, `here` (the path), `form_token` (goes into every
+form), `static("name")`, `languages`, and the filters `moment`, `ago`, `number`. `_` takes texts of ours only: what it
+gives is not escaped again, while the values that fill it in are.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from records.moderators import Role
+from web.languages import LANGUAGES, N_, Language
+from web.security import FORM_COOKIE, PLACE_FIELD, TOKEN_FIELD, Visit, place_of, visit_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+STATIC = Path(__file__).parent / "static"
+WORKERS: tuple[Role, ...] = ("moderator", "lead")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """An entry of the navigation, for those who may enter; no roles: for everybody. `key` goes there."""
+
+    path: str
+    name: str
+    key: str | None = None
+    roles: tuple[Role, ...] = ()
+
+
+ROOMS = (
+    Room("/queue", N_("Queue"), "q", WORKERS),
+    Room("/search", N_("Search"), "/", WORKERS),
+    Room("/account", N_("Account")),
+)
+
+
+def static_folder() -> str:
+    """The path under which static/ is served; it changes with any file in it, so that browsers may keep them."""
+    digest = hashlib.sha256()
+    for file in sorted(STATIC.iterdir()):
+        digest.update(file.name.encode() + file.read_bytes())
+    return f"/static/{digest.hexdigest()[:12]}"
+
+
+def environments(static: str, clock: Callable[[], datetime]) -> dict[str, Environment]:
+    """What renders templates, by language code."""
+    return {code: _environment(language, static, clock) for code, language in LANGUAGES.items()}
+
+
+def rooms_for(visit: Visit) -> list[Room]:
+    """What the visitor may enter; the first is where they begin."""
+    if visit.session is None:
+        return []
+    return [room for room in ROOMS if not room.roles or visit.session.moderator.role in room.roles]
+
+
+def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page from templates/. Raises DatabaseAway when the visitor's session was not looked up yet."""
+    visit = visit_of(request)
+    environment: Environment = request.app.state.environments[visit.language.code]
+    place = place_of(request) if request.method == "GET" else "/"
+    html = environment.get_template(template).render(
+        visit=visit,
+        navigation=rooms_for(visit),
+        here=request.url.path,
+        form_token=_form_token(visit, place),
+        languages=LANGUAGES.values(),
+        **values,
+    )
+    response = HTMLResponse(html, status)
+    if visit.new_token:
+        set_cookie(response, FORM_COOKIE, visit.csrf_token)
+    return response
+
+
+def set_cookie(response: Response, name: str, value: str, *, days: int = 0) -> None:
+    """A cookie that only this host gets, over TLS, from its own pages; `days` 0: until the browser closes."""
+    response.set_cookie(
+        name, value, max_age=days * 86_400 or None, path="/", secure=True, httponly=True, samesite="strict"
+    )
+
+
+def _form_token(visit: Visit, place: str) -> Markup:
+    fields = '<input type="hidden" name="{}" value="{}"><input type="hidden" name="{}" value="{}">'
+    return Markup(fields).format(TOKEN_FIELD, visit.csrf_token, PLACE_FIELD, place)  # noqa: S704  # format escapes
+
+
+def _environment(language: Language, static: str, clock: Callable[[], datetime]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.install_gettext_translations(language.texts, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["static"] = lambda name: f"{static}/{name}"
+
+    def moment(at: datetime) -> Markup:
+        shown = f"{format_datetime(at, 'medium', locale=language.locale)} UTC"
+        return Markup('<time datetime="{}" data-moment>{}</time>').format(at.isoformat(timespec="seconds"), shown)
+
+    def ago(at: datetime) -> Markup:
+        shown = format_timedelta(at - clock(), add_direction=True, locale=language.locale)
+        full = f"{format_datetime(at, 'medium', locale=language.locale)} UTC"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(timespec="seconds"), full, shown)
+
+    def number(value: float) -> str:
+        return format_decimal(value, locale=language.locale)
+
+    environment.filters.update(moment=moment, ago=ago, number=number)
+    return environment

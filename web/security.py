@@ -1,0 +1,140 @@
+"""Who asks, and whether a form is really theirs.
+
+`visit_of` finds the session behind the cookie; `signed_in(roles...)` is the dependency that pages declare;
+`checked_form` runs before every route and refuses forms that another site or another login made.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import UploadFile
+
+from records.moderators import Role
+from records.web_sessions import Session
+from web.desk import Desk
+from web.languages import Language, choose_language
+from web.preferences import Preferences
+from web.problems import NotSignedIn, forbidden, forged
+
+SESSION_COOKIE = "__Host-likeness"
+FORM_COOKIE = "__Host-likeness-form"
+LANGUAGE_COOKIE = "__Host-likeness-language"
+TOKEN_FIELD = "csrf_token"  # noqa: S105  # a name
+TOKEN_HEADER = "X-CSRF-Token"  # noqa: S105  # a name
+PLACE_FIELD = "place"
+BEFORE_LOGIN = ("/login", "/language")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's visitor. `csrf_token` goes into every form; `new_token`: the browser does not have it yet;
+    `had_session`: a session's cookie came, whether the session still is or not."""
+
+    session: Session | None
+    had_session: bool
+    language: Language
+    preferences: Preferences
+    csrf_token: str
+    new_token: bool
+
+
+def desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+DeskOf = Annotated[Desk, Depends(desk_of)]
+
+
+def visit_of(request: Request) -> Visit:
+    """Who asks; found once a request. Raises DatabaseAway."""
+    if not hasattr(request.state, "visit"):
+        token = request.cookies.get(SESSION_COOKIE)
+        request.state.visit = make_visit(request, desk_of(request).sessions.find(token) if token else None)
+    visit: Visit = request.state.visit
+    return visit
+
+
+VisitOf = Annotated[Visit, Depends(visit_of)]
+
+
+def make_visit(request: Request, session: Session | None) -> Visit:
+    """The visit of a session, or of nobody; asks no database."""
+    kept = session.moderator.settings if session else {}
+    preferences = Preferences.read(kept, desk_of(request).settings.console)
+    chosen = preferences.language or request.cookies.get(LANGUAGE_COOKIE)
+    known_token = session.csrf_token if session else request.cookies.get(FORM_COOKIE)
+    return Visit(
+        session=session,
+        had_session=SESSION_COOKIE in request.cookies,
+        language=choose_language(chosen, request.headers.get("Accept-Language", "")),
+        preferences=preferences,
+        csrf_token=known_token or secrets.token_urlsafe(32),
+        new_token=not known_token,
+    )
+
+
+def signed_in(*roles: Role) -> Callable[..., Session]:
+    """A dependency that gives the session of somebody with one of these roles; without roles, of anybody.
+
+    Whom it turns away for their role is noted in the audit log.
+    """
+
+    def session_of(request: Request, desk: DeskOf, visit: VisitOf) -> Session:
+        if visit.session is None:
+            raise NotSignedIn(place_of(request))
+        moderator = visit.session.moderator
+        if roles and moderator.role not in roles:
+            details = {"method": request.method, "role": moderator.role}
+            desk.audit.append(moderator.id, "forbidden", request.url.path, details)
+            raise forbidden()
+        return visit.session
+
+    return session_of
+
+
+async def checked_form(request: Request, visit: VisitOf) -> None:
+    """Refuses what would change something unless it comes from our own page and carries the visit's token."""
+    if request.method in SAFE_METHODS:
+        return
+    form = await request.form()
+    place = own_path(_field(form.get(PLACE_FIELD)))
+    if not _from_our_page(request):
+        raise forged("/")
+    sent = request.headers.get(TOKEN_HEADER) or _field(form.get(TOKEN_FIELD))
+    if hmac.compare_digest(sent.encode(), visit.csrf_token.encode()):
+        return
+    if visit.session is None and request.url.path not in BEFORE_LOGIN:
+        raise NotSignedIn(place, sent=True)
+    raise forged(place)
+
+
+def place_of(request: Request) -> str:
+    """Where the visitor is: path and query, to come back to."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return own_path(f"{request.url.path}{query}")
+
+
+def own_path(text: str) -> str:
+    """The text if it is a path on this site that one may be sent to, else "/"."""
+    if not text.startswith("/") or text.startswith("//") or "\\" in text or not text.isprintable():
+        return "/"
+    return text
+
+
+def _from_our_page(request: Request) -> bool:
+    """By what the browser says; a program that says nothing is left to the token."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site == "same-origin"
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+
+
+def _field(value: UploadFile | str | None) -> str:
+    return value if isinstance(value, str) else ""
