@@ -3,7 +3,7 @@
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -14,7 +14,6 @@ from records.errors import UnknownCase
 from records.keys import load_master_key
 from web.desk import Desk, open_desk
 
-CASE_SECONDS = 30.0
 USUAL_PORT = 8080
 LOGIN = "demo"
 
@@ -36,9 +35,9 @@ def demo_desk(settings: Settings) -> Iterator[Desk]:
         yield open_desk(settings, database, load_master_key(None, settings.master_key_file, create=False))
 
 
-def wait_for_cases(desk: Desk, reviews: Sequence[dict[str, Any]]) -> int:
-    """How many of the reviews are cases with their picture: all, or those after `CASE_SECONDS`."""
-    deadline = time.monotonic() + CASE_SECONDS
+def wait_for_cases(desk: Desk, reviews: Sequence[Mapping[str, Any]], seconds: float = 30.0) -> int:
+    """How many of the reviews are cases with their picture: all as soon as they are, else those after `seconds`."""
+    deadline = time.monotonic() + seconds
     while True:
         count = sum(_is_case(desk, str(review["review_id"])) for review in reviews)
         if count == len(reviews) or time.monotonic() > deadline:

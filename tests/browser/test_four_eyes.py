@@ -10,7 +10,13 @@ GRACE = timedelta(seconds=30)
 
 
 @pytest.fixture
-def desks(place):
+def case_id(place):
+    """A case about a victim, where four eyes are asked for."""
+    return place.raise_case(1, person_kind="victim")
+
+
+@pytest.fixture
+def desks(place, case_id):
     """Keyboards of two moderators and a lead, at their queues."""
     for login, role in (("mo", "moderator"), ("mia", "moderator"), ("lea", "lead")):
         place.hire(login, role)
@@ -22,8 +28,7 @@ def settle(place):
     return place.desk.decisions.finish_due()
 
 
-def test_two_who_agree_settle_a_victims_case_and_the_second_does_not_see_the_first(place, desks):
-    case_id = place.raise_case(1, person_kind="victim")
+def test_two_who_agree_settle_a_victims_case_and_the_second_does_not_see_the_first(place, case_id, desks):
     first, second, _ = desks
     first.go_on("n")
     first.decide()
@@ -40,8 +45,7 @@ def test_two_who_agree_settle_a_victims_case_and_the_second_does_not_see_the_fir
     assert [one.state for one in place.desk.decisions.history(case_id)] == ["first", "final"]
 
 
-def test_two_who_disagree_leave_it_to_a_lead(place, desks):
-    case_id = place.raise_case(1, person_kind="victim")
+def test_two_who_disagree_leave_it_to_a_lead(place, case_id, desks):
     first, second, lead = desks
     first.go_on("n")
     first.decide("1")
@@ -61,8 +65,7 @@ def test_two_who_disagree_leave_it_to_a_lead(place, desks):
     assert states == [("confirmed", "overruled"), ("not_this_person", "first"), ("not_this_person", "final")]
 
 
-def test_what_is_escalated_reaches_a_lead_who_cannot_pass_it_on(place, desks):
-    case_id = place.raise_case(2)
+def test_what_is_escalated_reaches_a_lead_who_cannot_pass_it_on(place, case_id, desks):
     first, second, lead = desks
     first.go_on("n")
     first.decide("5")

@@ -59,11 +59,10 @@ def test_two_who_press_at_once_never_get_the_same_case(kind, request, tmp_path, 
 
 
 def press(pages, control):
-    """Presses a control in all pages before any of them has an answer."""
-    for page in pages:
-        page.evaluate("(control) => void setTimeout(() => document.querySelector(control).click(), 50)", control)
-    for page in pages:
-        page.wait_for_event("load")
+    """Presses a control in both pages before either has an answer."""
+    with pages[0].expect_navigation(), pages[1].expect_navigation():
+        for page in pages:
+            page.evaluate("(control) => void setTimeout(() => document.querySelector(control).click(), 50)", control)
 
 
 def test_a_claim_that_ended_goes_to_another_and_the_first_is_told_in_words(place):

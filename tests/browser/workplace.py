@@ -102,7 +102,7 @@ class Workplace:
         return str(found.review_id)
 
     def seat(self, login: str | None = None, **how: object) -> Page:
-        """A page of a browser of its own, logged in as somebody; nowhere yet. `how`: as Browser.new_context takes it."""
+        """A page in a browser of its own, logged in as somebody; nowhere yet. `how`: as in Browser.new_context."""
         context: BrowserContext = self.browser.new_context(**{"viewport": DESKTOP, "locale": "en-GB"} | how)
         context.set_default_timeout(15_000)
         page = context.new_page()
@@ -176,7 +176,7 @@ def workplace(database_url: str, browser: Browser, **console: object) -> Iterato
         for context in browser.contexts:
             context.close()
     database.close()
-    assert place.complaints == []
+    assert not place.complaints, place.complaints
 
 
 def _reference(seed: int, number: int) -> ReferencePhoto:

@@ -16,6 +16,9 @@ from web.desk import Desk
 from web.rendering import WORKERS
 from web.security import desk_of, signed_in
 
+SKIP_REASONS = ("i_know_them", "distressing", "not_my_field", "other")
+"""Why a case may be passed on; texts of templates/words.html."""
+
 Worker = Annotated[Session, Depends(signed_in(*WORKERS))]
 """The session of somebody who works cases."""
 

@@ -12,14 +12,13 @@ from records.cases import Case
 from records.moderators import Moderator
 from web.console.case_faces import CaseFaces
 from web.console.case_view import Suspect, view_case
-from web.console.casework import FacesOf, Worker, case_path, holds, may_decide, rule_of, sees_faces
+from web.console.casework import SKIP_REASONS, FacesOf, Worker, case_path, holds, may_decide, rule_of, sees_faces
 from web.desk import Desk
 from web.rendering import render
 from web.security import DeskOf
 
 router = APIRouter()
 
-SKIP_REASONS = ("i_know_them", "distressing", "not_my_field", "other")
 EARLIER = 5
 """Earlier cases that are shown, of the account and of the identity each."""
 

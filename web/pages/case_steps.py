@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from records.errors import ClaimLost
 from records.moderators import Moderator
-from web.console.casework import FacesOf, Worker, case_path, sees_faces, with_query
+from web.console.casework import SKIP_REASONS, FacesOf, Worker, case_path, sees_faces, with_query
 from web.desk import Desk
 from web.errors import wants_json
 from web.security import DeskOf
@@ -68,7 +68,7 @@ def undo(desk: DeskOf, session: Worker, decision_id: str, queue: Word = "") -> R
 @router.post("/case/{case_id}/skip")
 def skip(desk: DeskOf, session: Worker, faces: FacesOf, case_id: str, reason: Word = "", queue: Word = "") -> Response:
     moderator = session.moderator
-    desk.claims.skip(case_id, moderator.id, reason)
+    desk.claims.skip(case_id, moderator.id, reason if reason in SKIP_REASONS else "")
     faces.forget(case_id)
     desk.audit.append(moderator.id, "case_skipped", case_id, {"reason": reason})
     return _go_on(desk, moderator, queue)

@@ -115,9 +115,12 @@ if (page?.dataset.lease) {
   for (const sign of ["keydown", "pointermove", "pointerdown", "scroll"]) {
     addEventListener(sign, () => (moved = Date.now()), { passive: true });
   }
+  let leaving = false;
+  document.addEventListener("submit", (event) => (leaving ||= !event.defaultPrevented));
   const renew = async () => {
-    if (document.hidden || Date.now() - moved > lease) return;
+    if (leaving || document.hidden || Date.now() - moved > lease) return;
     const answer = await post(`/case/${page.dataset.case}/renew`);
+    if (leaving) return; // the case is not ours any more because of what was just sent
     if (answer.status === 409) location.replace(page.dataset.lost);
     if (answer.status === 401) location.reload();
   };
