@@ -41,17 +41,56 @@ def make_events(portraits: dict[str, Path]) -> list[DemoEvent]:
         return portraits[name].read_bytes()
 
     return [
-        DemoEvent("another photo, 11 years later", "acct-1001", file("person_a_2.jpg"), "same_person", MACRON),
         DemoEvent(
-            "another photo, fetched by URL", "acct-1002", file("person_b_2.jpg"), "same_person", ARDERN, way="http"
+            "another photo, 11 years later",
+            "acct-1001",
+            file("person_a_2.jpg"),
+            "same_person",
+            MACRON,
+            handle="weekend.sailor",
         ),
-        DemoEvent("same photo, re-encoded small", "acct-1003", _jpeg(_fit(ardern, 240), 35), "same_picture", ARDERN),
         DemoEvent(
-            "same photo, mirrored", "acct-1004", _jpeg(macron[:, ::-1]), "same_picture", MACRON, cloud_event=True
+            "another photo, fetched by URL",
+            "acct-1002",
+            file("person_b_2.jpg"),
+            "same_person",
+            ARDERN,
+            way="http",
+            handle="travel_kate",
         ),
-        DemoEvent("same photo, cropped to the face", "acct-1005", _jpeg(_crop(ardern)), "cropped_picture", ARDERN),
         DemoEvent(
-            "same photo, caption over it", "acct-1006", _jpeg(_caption(ardern)), "same_picture", ARDERN, way="file"
+            "same photo, re-encoded small",
+            "acct-1003",
+            _jpeg(_fit(ardern, 240), 35),
+            "same_picture",
+            ARDERN,
+            handle="coffee.and.cats",
+        ),
+        DemoEvent(
+            "same photo, mirrored",
+            "acct-1004",
+            _jpeg(macron[:, ::-1]),
+            "same_picture",
+            MACRON,
+            cloud_event=True,
+            handle="just_tom_84",
+        ),
+        DemoEvent(
+            "same photo, cropped to the face",
+            "acct-1005",
+            _jpeg(_crop(ardern)),
+            "cropped_picture",
+            ARDERN,
+            handle="sunny.oslo",
+        ),
+        DemoEvent(
+            "same photo, caption over it",
+            "acct-1006",
+            _jpeg(_caption(ardern)),
+            "same_picture",
+            ARDERN,
+            way="file",
+            handle="lily_online",
         ),
         DemoEvent(
             "same photo, another's handle in it",
@@ -70,7 +109,9 @@ def make_events(portraits: dict[str, Path]) -> list[DemoEvent]:
             ARDERN,
             handle="the_real.jacindaardern",
         ),
-        DemoEvent("group photo, one of three", "acct-1009", _jpeg(_group(read)), "same_person", ARDERN),
+        DemoEvent(
+            "group photo, one of three", "acct-1009", _jpeg(_group(read)), "same_person", ARDERN, handle="friday_crew"
+        ),
         DemoEvent("her own account", ARDERN_ACCOUNT, file("person_b_2.jpg"), "clear"),
         DemoEvent("somebody else", "acct-1010", file("impostor_1.jpg"), "clear"),
         DemoEvent("somebody else, 100 pixels", "acct-1011", _jpeg(_fit(read["impostor_2.jpg"], 100)), "clear"),

@@ -18,8 +18,11 @@ def keys(place):
 
 def test_a_login_that_ends_in_the_middle_of_a_decision_leads_back_to_the_case(place, keys):
     case = place.path(keys.page)
+    keys.press("1")
+    keys.page.wait_for_selector(".likeness .bar")
     place.desk.sessions.end_all(place.desk.moderators.by_login("mo").id)
-    keys.decide()
+    keys.press("1")
+    keys.go_on("Enter")
     assert place.path(keys.page) == "/login"
     assert "was not saved. Log in again and repeat it." in keys.page.inner_text("main")
     keys.type("mo")
@@ -29,6 +32,13 @@ def test_a_login_that_ends_in_the_middle_of_a_decision_leads_back_to_the_case(pl
     assert place.path(keys.page) == case
     keys.decide()
     assert place.path(keys.page) == "/queue"
+
+
+def test_a_login_that_ended_before_the_judgement_is_noticed_at_once(place, keys):
+    place.desk.sessions.end_all(place.desk.moderators.by_login("mo").id)
+    keys.press("1")
+    keys.page.wait_for_url("**/login?*")
+    assert "you are back where you were" in keys.page.inner_text("main")
 
 
 def test_a_form_of_another_login_changes_nothing(place, keys):

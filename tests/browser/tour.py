@@ -1,6 +1,6 @@
 """Every page of the console, each with something on it, one after another."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -53,6 +53,11 @@ def furnish(place: Workplace) -> dict[str, str]:
     cases["other"] = place.raise_case(9, priority=80)
     for what in ("one", "rival", "mark"):
         place.desk.cases.comment(cases[what], mo.id, "Second upload of this account today.")
+    place.clock.pass_by(timedelta(minutes=12))
+    for decision, reason in (("not_this_person", "look_alike"), ("confirmed", "same_photo")):
+        place.desk.claims.claim(case_id := place.raise_case(10, priority=20), mo.id, mo.role)
+        place.desk.decisions.decide(case_id, mo.id, mo.role, decision, reason)
+        place.clock.pass_by(timedelta(seconds=20))
     return cases
 
 
@@ -93,10 +98,14 @@ def stops(cases: dict[str, str]) -> Iterator[Stop]:
     yield Stop("not_found", "mo", "/nowhere")
 
 
-def tour(place: Workplace, cases: dict[str, str], **how: object) -> Iterator[tuple[Stop, Page]]:
-    """Each stop with its page, ready to be looked at. `how`: of the browser, as in Browser.new_context."""
+def tour(
+    place: Workplace, cases: dict[str, str], names: Collection[str] = (), **how: object
+) -> Iterator[tuple[Stop, Page]]:
+    """Each stop, or those of these names, with its page, ready to be looked at. `how`: as in Browser.new_context."""
     pages: dict[str | None, Page] = {}
     for stop in stops(cases):
+        if names and stop.name not in names:
+            continue
         page = pages.get(stop.login) or pages.setdefault(stop.login, place.seat(stop.login, **how))
         place.go(page, stop.path)
         for step in stop.steps:

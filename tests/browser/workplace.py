@@ -62,10 +62,10 @@ class Workplace:
         self.desk.moderators.save_settings(made.id, settings)
         return self.desk.moderators.get(made.id)
 
-    def person(self, seed: int, kind: str = "celebrity", references: int = 2) -> str:
+    def person(self, seed: int, kind: str = "celebrity") -> str:
         """The id of a drawn person in the gallery, who is put there at first."""
         if seed not in self._people:
-            photos = [_reference(seed, number) for number in range(references)]
+            photos = [_reference(drawn, number) for number, drawn in enumerate(_photos(seed))]
             self._people[seed] = self.desk.gallery.add_identity(NAMES[seed], kind, references=photos)
         return self._people[seed]
 
@@ -74,7 +74,8 @@ class Workplace:
         finding's, but for `profile`, `account_id`, `event_id`, `priority`, `held`, `person_kind` and `pictured`."""
         self._cases += 1
         identity = self.person(seed, facts.pop("person_kind", "celebrity"))
-        references = [one.id for one in self.desk.gallery.show(identity).references]
+        photographed = {one.photo_sha256: one.id for one in self.desk.gallery.show(identity).references}
+        faces = {photographed.get(_digest(drawn)): drawn.face for drawn in _photos(seed)}
         avatar = draw_once(Person.of(seed if shows is None else shows), 100 + self._cases)
         about = {name: facts.pop(name) for name in set(facts) & set(ABOUT_CASE)}
         pictured = about.pop("pictured", True)
@@ -85,7 +86,12 @@ class Workplace:
         handle = f"{first}.{self._cases}"
         about.setdefault("profile", Profile(handle=handle, display_name=NAMES[seed].split()[0], created_at=made))
         suspicion = {"similarity": 0.71, "threshold": 0.55, "face_box": avatar.box, "quality": 0.8}
-        suspicion |= {"reference_id": references[0], "runner_up": None, "identity_id": identity, **facts}
+        suspicion |= {
+            "reference_id": photographed[_digest(_photos(seed)[0])],
+            "runner_up": None,
+            "identity_id": identity,
+            **facts,
+        }
         suspicion |= {"identity_name": NAMES[seed], "identity_kind": self.desk.gallery.show(identity).kind}
         now = self.clock()
         found = review(
@@ -97,8 +103,8 @@ class Workplace:
             picture_height=avatar.height,
             **about,
         )
-        faces = {"avatar": [avatar.face], "references": dict(zip(references, _faces(seed), strict=False))}
-        assert self.desk.cases.open(new_case(found), CasePicture(avatar.jpeg, faces) if pictured else None)
+        picture = CasePicture(avatar.jpeg, {"avatar": [avatar.face], "references": faces})
+        assert self.desk.cases.open(new_case(found), picture if pictured else None)
         return str(found.review_id)
 
     def seat(self, login: str | None = None, **how: object) -> Page:
@@ -179,12 +185,20 @@ def workplace(database_url: str, browser: Browser, **console: object) -> Iterato
     assert not place.complaints, place.complaints
 
 
-def _reference(seed: int, number: int) -> ReferencePhoto:
-    drawn = _drawn_reference(seed, number)
-    vector = np.random.default_rng(100 * seed + number).standard_normal(128).astype(np.float32)
+def _photos(seed: int) -> list[DrawnPicture]:
+    """The person's reference photos."""
+    return [draw_once(Person.of(seed), 10 * seed + number) for number in range(2)]
+
+
+def _digest(drawn: DrawnPicture) -> str:
+    return hashlib.sha256(drawn.jpeg).hexdigest()
+
+
+def _reference(drawn: DrawnPicture, number: int) -> ReferencePhoto:
+    vector = np.random.default_rng(number).standard_normal(128).astype(np.float32)
     return ReferencePhoto(
-        provenance=("Press photo", "Film still", "Public profile")[number % 3],
-        photo_sha256=hashlib.sha256(drawn.jpeg).hexdigest(),
+        provenance=("Press photo", "Public profile")[number],
+        photo_sha256=_digest(drawn),
         photo_jpeg=drawn.jpeg,
         width=drawn.width,
         height=drawn.height,
@@ -192,11 +206,3 @@ def _reference(seed: int, number: int) -> ReferencePhoto:
         quality=0.9,
         embeddings={"opencv-zoo": vector / np.linalg.norm(vector)},
     )
-
-
-def _drawn_reference(seed: int, number: int) -> DrawnPicture:
-    return draw_once(Person.of(seed), 10 * seed + number)
-
-
-def _faces(seed: int, most: int = 3) -> list[dict[str, object]]:
-    return [_drawn_reference(seed, number).face for number in range(most)]

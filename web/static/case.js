@@ -31,8 +31,10 @@ async function showLikeness(name, panel) {
   first ??= name;
   for (const field of judge.querySelectorAll("[data-first]")) field.value = first;
   const suspect = judge.querySelector("[name=suspect]").value;
-  const answer = await fetch(`/case/${page.dataset.case}/likeness?suspect=${suspect}`);
+  const headers = { "Accept": "application/json" }; // of what goes wrong; else a login that ended would answer with its page
+  const answer = await fetch(`/case/${page.dataset.case}/likeness?suspect=${suspect}`, { headers });
   if (answer.ok) room.innerHTML = await answer.text();
+  if (answer.status === 401) location.reload();
 }
 
 judge?.addEventListener("submit", (event) => {

@@ -1,0 +1,134 @@
+"""How fast the console's pages are at 100,000 cases, and how many moderators one process serves.
+
+`python -m benchmarks.console`: on SQLite and on PostgreSQL, first one moderator alone, then fifty at once, each a case
+every five seconds. Times are the server's own, from a request's arrival to its answer (Server-Timing).
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from benchmarks.console_cases import MASTER_KEY, fill
+from benchmarks.console_shift import Times, work
+from config import load_settings
+from likeness.console import err, out
+from likeness.page_server import PageServer
+from records.database import open_database
+from records.moderators import ModeratorRecords
+from records.web_sessions import WebSessions
+from tests.support.postgres import postgres_server
+from web.app import make_app
+from web.desk import open_desk
+
+CASES = 100_000
+MODERATORS = 50
+CASES_ALONE = 100
+PAUSE_SECONDS = 5.0
+DEMAND_MS = 50
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = argparse.ArgumentParser(prog="benchmarks.console", description=__doc__)
+    options.add_argument("--cases", type=int, default=CASES)
+    options.add_argument("--moderators", type=int, default=MODERATORS)
+    options.add_argument("--seconds", type=float, default=120, help="of the load")
+    options.add_argument("--serve", metavar="URL", help="only serve a database; for this program itself")
+    chosen = options.parse_args(argv)
+    if chosen.serve:
+        _serve(chosen.serve)
+        return
+    with tempfile.TemporaryDirectory(prefix="likeness-bench-") as folder:
+        _measure("SQLite", f"sqlite:///{Path(folder) / 'likeness.db'}", chosen)
+    with postgres_server() as server:
+        _measure("PostgreSQL", server.create_database(), chosen)
+
+
+def _measure(name: str, url: str, chosen: argparse.Namespace) -> None:
+    with closing(open_database(url)) as database:
+        database.migrate()
+        err.print(f"{name}: opening {chosen.cases} cases ...")
+        fill(database, chosen.cases)
+        people = ModeratorRecords(database, MASTER_KEY)
+        sessions = WebSessions(database, lifetime=timedelta(hours=12), idle=timedelta(hours=12))
+        logins = [sessions.begin(one.id) for one in people.list()[: chosen.moderators]]
+        with _serving(url) as address:
+            err.print(f"{name}: one moderator ...")
+            work(address, logins[:1], cases=5, pause=0.0)  # the first pages compile templates
+            alone = work(address, logins[:1], cases=min(CASES_ALONE, chosen.cases // 20), pause=0.0)
+            err.print(f"{name}: {len(logins)} moderators ...")
+            together = work(address, logins, cases=int(chosen.seconds / PAUSE_SECONDS), pause=PAUSE_SECONDS)
+    _print(f"{name}, {chosen.cases:,} cases", alone, together, len(logins))
+
+
+def _print(title: str, alone: Times, together: Times, moderators: int) -> None:
+    table = Table(title=f"{title}: server time, ms")
+    table.add_column("page")
+    for who in ("alone", f"{moderators} at once"):
+        table.add_column(f"{who}: pages", justify="right")
+        for quantile in ("p50", "p95", "p99"):
+            table.add_column(quantile, justify="right")
+    for page in alone:
+        row = [page]
+        for times in (alone[page], together.get(page, [])):
+            row += [str(len(times)), *(f"{np.percentile(times, q):.1f}" if times else "-" for q in (50, 95, 99))]
+        table.add_row(*row)
+    out.print(table)
+    slow = [page for page, times in alone.items() if np.percentile(times, 95) >= DEMAND_MS]
+    out.print(f"Slower than {DEMAND_MS} ms at p95, alone: {', '.join(slow) or 'none'}.")
+
+
+@contextmanager
+def _serving(url: str) -> Iterator[str]:
+    """The console in a process of its own, so that who asks does not slow down who answers; gives its address."""
+    command = [sys.executable, "-m", "benchmarks.console", "--serve", url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        address = process.stdout.readline().strip()
+        try:
+            yield address
+        finally:
+            process.stdin.close()
+
+
+def _serve(url: str) -> None:
+    """Until stdin ends."""
+    settings = load_settings()
+    with closing(open_database(url)) as database:
+        desk = open_desk(settings, database, MASTER_KEY)
+        server = PageServer(_Timed(make_app(desk)), "127.0.0.1", 0)
+        server.start()
+        print(server.address, flush=True)
+        sys.stdin.read()
+        server.close()
+
+
+class _Timed:
+    """ASGI middleware: says in Server-Timing how long a page took."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+
+        async def send_timed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                took = 1000 * (time.perf_counter() - began)
+                message["headers"] = [*message["headers"], (b"server-timing", f"page;dur={took:.2f}".encode())]
+            await send(message)
+
+        await self._app(scope, receive, send_timed)
+
+
+if __name__ == "__main__":
+    main()
