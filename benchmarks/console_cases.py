@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from config import load_settings
+from detector.verdict import Box
 from records import case_pictures
 from records.case_pictures import CasePicture
 from records.database import Database
@@ -25,7 +26,7 @@ MODERATORS = 60
 BATCH = 2_000
 KINDS = ("same_person", "same_person", "look_alike_risk", "same_picture", "cropped_picture", "name_claim")
 SIDE = 1_000
-FACE = [350.0, 300.0, 300.0, 380.0]
+FACE: Box = (350.0, 300.0, 300.0, 380.0)
 LANDMARKS = [[420.0, 450.0], [580.0, 450.0], [500.0, 540.0], [440.0, 620.0], [560.0, 620.0]]
 
 
@@ -42,12 +43,12 @@ def fill(database: Database, cases: int) -> None:
     queues = [QueueRule(**queue.model_dump()) for queue in load_settings().console.queues]
     with_picture = min(cases // 5, 4_000)
     for start in range(0, cases, BATCH):
-        rows, decisions, shown = [], [], []
+        rows, decisions, shown = [], [], list[str]()
         for number in range(start, min(start + BATCH, cases)):
             row = _case(rng, queues, rng.choice(identities), number, now)
             if number < with_picture:
                 row["priority"] = 90
-                shown.append(row["id"])
+                shown.append(str(row["id"]))
             elif number % 2:
                 row |= {"state": "closed", "closed_at": now}
                 decisions.append(_decision(row, rng.choice(moderators), now))
@@ -59,6 +60,9 @@ def fill(database: Database, cases: int) -> None:
             picture = CasePicture(jpeg, {"avatar": [{"box": FACE, "landmarks": LANDMARKS}], "references": {}})
             for case_id in shown:
                 case_pictures.put(session, case_id, picture, MASTER_KEY, now + timedelta(days=90))
+    if database.postgresql:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))  # as the server does by itself within minutes
 
 
 def _case(
@@ -119,7 +123,7 @@ def _gallery(records: GalleryRecords, jpeg: bytes) -> list[tuple[str, str, str]]
         kind = "victim" if number % 10 == 0 else "celebrity"
         vector = np.random.default_rng(number).standard_normal(128).astype(np.float32)
         vector /= np.linalg.norm(vector)
-        photo = ReferencePhoto("bench", f"{number:064x}", jpeg, SIDE, SIDE, tuple(FACE), 0.9, {"opencv-zoo": vector})
+        photo = ReferencePhoto("bench", f"{number:064x}", jpeg, SIDE, SIDE, FACE, 0.9, {"opencv-zoo": vector})
         identity_id = records.add_identity(f"Person {number}", kind, references=[photo])  # type: ignore[arg-type]
         made.append((identity_id, kind, records.show(identity_id).references[0].id))
     return made

@@ -4,22 +4,17 @@ One seed is one person (`Person.of`), who looks the same in every picture; the p
 the camera, and changes clothes and background.
 """
 
-import io
 import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from detector.verdict import Box, Landmarks
+from tests.browser.canvas import Canvas, Colour, Point, arc, mixed, smooth
 
-Point = tuple[float, float]
-Colour = tuple[int, int, int]
-
-FINE = 2
-"""Pixels are drawn so many times finer and then shrunk: smooth edges."""
 SKINS = ((255, 224, 196), (244, 202, 166), (226, 172, 130), (198, 138, 96), (154, 100, 66), (108, 70, 48))
 HAIRS = ((43, 32, 30), (34, 36, 46), (74, 48, 34), (122, 76, 42), (160, 66, 38), (196, 148, 86))
 """Dark to light: the darker a skin, the fewer of them, from the beginning on; so with eyes."""
@@ -36,7 +31,7 @@ SCENES = (
 )
 STYLES = ("short", "parted", "long", "bob", "bun", "curls")
 LANDMARKS: tuple[Point, ...] = ((-0.36, -0.12), (0.36, -0.12), (0.0, 0.28), (-0.29, 0.58), (0.29, 0.58))
-"""Eyes, nose, corners of the mouth, in the face's own measure: its middle is 0, its chin at y = 1."""
+"""Eyes, nose, corners of the mouth, in the face's own measure (canvas.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ class DrawnPicture:
 def draw(person: Person, picture_seed: int, width: int = 720, height: int = 900) -> DrawnPicture:
     """A portrait of the person; each seed another occasion."""
     rng = random.Random(f"picture {picture_seed}")
-    canvas = _Canvas(
+    canvas = Canvas(
         width,
         height,
         middle=(width * rng.uniform(0.45, 0.55), height * rng.uniform(0.40, 0.46)),
@@ -107,53 +102,7 @@ def draw(person: Person, picture_seed: int, width: int = 720, height: int = 900)
     return DrawnPicture(canvas.jpeg(), width, height, _rounded(box), tuple(_rounded(point) for point in points))
 
 
-class _Canvas:
-    """Takes shapes in the face's own measure, and puts them where the camera sees them."""
-
-    def __init__(self, width: int, height: int, middle: Point, size: float, tilt: float) -> None:
-        self.width, self.height, self.middle, self.size = width, height, middle, size
-        self._cos, self._sin = math.cos(tilt), math.sin(tilt)
-        self.image = Image.new("RGB", (width * FINE, height * FINE))
-
-    def place(self, x: float, y: float) -> Point:
-        """A point of the face in pixels of the picture."""
-        return (
-            self.middle[0] + self.size * (x * self._cos - y * self._sin),
-            self.middle[1] + self.size * (x * self._sin + y * self._cos),
-        )
-
-    def shape(self, points: Sequence[Point], colour: Colour, *, soft: float = 0.0, strength: float = 1.0) -> None:
-        """A filled shape; `soft`: how far its edge fades, in the face's measure."""
-        placed = np.array([self.place(*point) for point in points]) * FINE
-        fade = soft * self.size * FINE
-        left, top = (math.floor(value - 3 * fade) for value in placed.min(axis=0))
-        right, bottom = (math.ceil(value + 3 * fade) + 1 for value in placed.max(axis=0))
-        mask = Image.new("L", (right - left, bottom - top))
-        ImageDraw.Draw(mask).polygon([tuple(point) for point in placed - (left, top)], fill=round(255 * strength))
-        if fade:
-            mask = mask.filter(ImageFilter.GaussianBlur(fade))
-        self.image.paste(colour, (left, top, right, bottom), mask)
-
-    def oval(self, x: float, y: float, wide: float, high: float, colour: Colour, **how: float) -> None:
-        self.shape(_arc(x, y, wide, high, 0, 360), colour, **how)
-
-    def line(self, points: Sequence[Point], thick: float, colour: Colour) -> None:
-        """A stroke with round ends."""
-        drawing = ImageDraw.Draw(self.image)
-        placed = [tuple(FINE * value for value in self.place(*point)) for point in points]
-        wide = max(1, round(thick * self.size * FINE))
-        drawing.line(placed, fill=colour, width=wide, joint="curve")
-        for x, y in (placed[0], placed[-1]):
-            drawing.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=colour)
-
-    def jpeg(self) -> bytes:
-        small = self.image.resize((self.width, self.height), Image.Resampling.LANCZOS)
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=90)
-        return out.getvalue()
-
-
-def _background(canvas: _Canvas, rng: random.Random) -> None:
+def _background(canvas: Canvas, rng: random.Random) -> None:
     light, deep = rng.choice(SCENES)
     wide, high = canvas.image.size
     slope = np.linspace(0, 1, high)[:, None, None] * np.ones((1, wide, 1))
@@ -161,92 +110,92 @@ def _background(canvas: _Canvas, rng: random.Random) -> None:
     for _ in range(rng.randint(3, 6)):  # lights, or leaves, out of focus
         reach = rng.uniform(0.25, 0.9)
         canvas.oval(
-            rng.uniform(-2.2, 2.2), rng.uniform(-1.8, 1.6), reach, reach, _mixed(light, deep, rng.uniform(-0.3, 0.6)),
+            rng.uniform(-2.2, 2.2), rng.uniform(-1.8, 1.6), reach, reach, mixed(light, deep, rng.uniform(-0.3, 0.6)),
             soft=0.06, strength=0.5,
         )  # fmt: skip
 
 
-def _portrait(canvas: _Canvas, person: Person, rng: random.Random) -> None:
-    skin, shade = person.skin, _mixed(person.skin, (96, 36, 40), 0.28)
+def _portrait(canvas: Canvas, person: Person, rng: random.Random) -> None:
+    skin, shade = person.skin, mixed(person.skin, (96, 36, 40), 0.28)
     hair, shirt = person.hair, rng.choice(CLOTHES)
     _hair_behind(canvas, person)
-    canvas.shape([(-0.34, 0.55), (0.34, 0.55), (0.40, 1.5), (0.0, 1.9), (-0.40, 1.5)], _mixed(skin, shade, 0.45))
+    canvas.shape([(-0.34, 0.55), (0.34, 0.55), (0.40, 1.5), (0.0, 1.9), (-0.40, 1.5)], mixed(skin, shade, 0.45))
     shoulders = [(-2.4, 5.0), (-1.85, 2.3), (-1.55, 1.72), (-0.62, 1.36), (-0.4, 1.22), (0.0, 1.72), (0.4, 1.22)]
     shoulders += [(0.62, 1.36), (1.55, 1.72), (1.85, 2.3), (2.4, 5.0)]
-    canvas.shape(_smooth(shoulders), shirt)
-    canvas.line(_smooth([(-0.44, 1.22), (0.0, 1.76), (0.44, 1.22)])[:-6], 0.06, _mixed(shirt, (0, 0, 0), 0.18))
+    canvas.shape(smooth(shoulders), shirt)
+    canvas.line(smooth([(-0.44, 1.22), (0.0, 1.76), (0.44, 1.22)])[:-6], 0.06, mixed(shirt, (0, 0, 0), 0.18))
     for side in (-1, 1):
-        canvas.oval(side * person.wide * 0.99, 0.06, 0.12, 0.21, _mixed(skin, shade, 0.35))
+        canvas.oval(side * person.wide * 0.99, 0.06, 0.12, 0.21, mixed(skin, shade, 0.35))
     head = _head(person)
-    canvas.shape([(x, y + 0.10) for x, y in head if y > 0.2], _mixed(skin, shade, 0.95), soft=0.04, strength=0.5)
+    canvas.shape([(x, y + 0.10) for x, y in head if y > 0.2], mixed(skin, shade, 0.95), soft=0.04, strength=0.5)
     canvas.shape(head, skin)
     for side in (-1, 1):
-        canvas.oval(side * 0.46, 0.34, 0.17, 0.12, _mixed(skin, (230, 80, 80), 0.35), soft=0.06, strength=0.55)
+        canvas.oval(side * 0.46, 0.34, 0.17, 0.12, mixed(skin, (230, 80, 80), 0.35), soft=0.06, strength=0.55)
     if person.freckles:
         for _ in range(26):
-            canvas.oval(rng.uniform(-0.5, 0.5), rng.uniform(0.14, 0.38), 0.013, 0.013, _mixed(skin, shade, 0.8))
+            canvas.oval(rng.uniform(-0.5, 0.5), rng.uniform(0.14, 0.38), 0.013, 0.013, mixed(skin, shade, 0.8))
     if person.beard:
         _beard(canvas, person)
     for side in (-1, 1):
         _eye(canvas, person, side)
-    canvas.line([(-0.02, 0.0), (-0.07, 0.24), (-0.03, 0.29), (0.06, 0.29)], 0.028, _mixed(skin, shade, 0.75))
+    canvas.line([(-0.02, 0.0), (-0.07, 0.24), (-0.03, 0.29), (0.06, 0.29)], 0.028, mixed(skin, shade, 0.75))
     _mouth(canvas, skin, smile=rng.uniform(0.05, 0.13), open_=rng.random() < 0.5)
     _hair_in_front(canvas, person)
     if person.glasses:
         frame = (52, 48, 56)
         for side in (-1, 1):
-            canvas.line(_arc(side * 0.36, -0.10, 0.25, 0.22, 0, 360), 0.032, frame)
+            canvas.line(arc(side * 0.36, -0.10, 0.25, 0.22, 0, 360), 0.032, frame)
         canvas.line([(-0.11, -0.14), (0.0, -0.17), (0.11, -0.14)], 0.032, frame)
-    canvas.oval(-0.28, -0.62, 0.3, 0.16, _mixed(hair, (255, 255, 255), 0.5), soft=0.12, strength=0.12)
+    canvas.oval(-0.28, -0.62, 0.3, 0.16, mixed(hair, (255, 255, 255), 0.5), soft=0.12, strength=0.12)
 
 
 def _head(person: Person) -> list[Point]:
     wide, jaw = person.wide, person.wide * person.jaw
     half = [(0.0, -1.0), (wide * 0.72, -0.86), (wide * 1.0, -0.35), (wide * 0.99, 0.15), (jaw * 0.98, 0.62)]
     half += [(jaw * 0.56, 0.92), (0.0, 1.0)]
-    return _smooth([*half, *[(-x, y) for x, y in reversed(half[1:-1])]])
+    return smooth([*half, *[(-x, y) for x, y in reversed(half[1:-1])]])
 
 
-def _eye(canvas: _Canvas, person: Person, side: int) -> None:
+def _eye(canvas: Canvas, person: Person, side: int) -> None:
     x, y = side * 0.36, -0.12
     canvas.oval(x, y, 0.15, 0.085, (252, 250, 247))
     canvas.oval(x, y, 0.08, 0.083, person.eyes)
     canvas.oval(x, y, 0.042, 0.044, (22, 18, 18))
     canvas.oval(x + 0.03, y - 0.035, 0.018, 0.018, (255, 255, 255))
-    canvas.line(_arc(x, y + 0.01, 0.155, 0.115, 195, 345), 0.036, _mixed(person.hair, (20, 14, 14), 0.7))
+    canvas.line(arc(x, y + 0.01, 0.155, 0.115, 195, 345), 0.036, mixed(person.hair, (20, 14, 14), 0.7))
     brow = [(x - side * 0.17, y - 0.215), (x, y - 0.275), (x + side * 0.19, y - 0.215)]
-    canvas.line(_smooth(brow, closed=False), person.brows, _mixed(person.hair, (30, 22, 20), 0.25))
+    canvas.line(smooth(brow, closed=False), person.brows, mixed(person.hair, (30, 22, 20), 0.25))
 
 
-def _mouth(canvas: _Canvas, skin: Colour, smile: float, open_: bool) -> None:
-    lips = _mixed(skin, (176, 44, 58), 0.6)
+def _mouth(canvas: Canvas, skin: Colour, smile: float, open_: bool) -> None:
+    lips = mixed(skin, (176, 44, 58), 0.6)
     upper = [(-0.29, 0.58), (-0.1, 0.565), (0.0, 0.58), (0.1, 0.565), (0.29, 0.58)]
     if open_:
-        canvas.shape([*upper, *_smooth([(0.29, 0.58), (0.0, 0.64 + 1.5 * smile), (-0.29, 0.58)], closed=False)], lips)
+        canvas.shape([*upper, *smooth([(0.29, 0.58), (0.0, 0.64 + 1.5 * smile), (-0.29, 0.58)], closed=False)], lips)
         canvas.shape(
             [(-0.21, 0.6), (0.21, 0.6), (0.13, 0.635 + smile / 2), (-0.13, 0.635 + smile / 2)], (250, 247, 243)
         )
         return
-    lower = _smooth([(0.29, 0.58), (0.0, 0.62 + smile), (-0.29, 0.58)], closed=False)
-    canvas.shape([*upper, *lower], _mixed(lips, skin, 0.25))
+    lower = smooth([(0.29, 0.58), (0.0, 0.62 + smile), (-0.29, 0.58)], closed=False)
+    canvas.shape([*upper, *lower], mixed(lips, skin, 0.25))
     canvas.line(
-        _smooth([(-0.29, 0.58), (0.0, 0.58 + smile / 2), (0.29, 0.58)], closed=False),
+        smooth([(-0.29, 0.58), (0.0, 0.58 + smile / 2), (0.29, 0.58)], closed=False),
         0.024,
-        _mixed(lips, (70, 10, 20), 0.5),
+        mixed(lips, (70, 10, 20), 0.5),
     )
 
 
-def _beard(canvas: _Canvas, person: Person) -> None:
+def _beard(canvas: Canvas, person: Person) -> None:
     jaw = person.wide * person.jaw
     outer = [(-person.wide * 0.98, 0.12), (-jaw * 1.02, 0.64), (-jaw * 0.58, 0.97), (0.0, 1.07)]
     outer += [(-x, y) for x, y in reversed(outer[:-1])]
     inner = [(person.wide * 0.86, 0.22), (0.42, 0.46), (0.2, 0.44), (0.0, 0.47), (-0.2, 0.44), (-0.42, 0.46)]
     inner += [(-person.wide * 0.86, 0.22)]
-    canvas.shape([*_smooth(outer, closed=False), *_smooth(inner, closed=False)], _mixed(person.hair, person.skin, 0.12))
+    canvas.shape([*smooth(outer, closed=False), *smooth(inner, closed=False)], mixed(person.hair, person.skin, 0.12))
 
 
-def _hair_behind(canvas: _Canvas, person: Person) -> None:
-    hair, wide = _mixed(person.hair, (0, 0, 0), 0.18), person.wide
+def _hair_behind(canvas: Canvas, person: Person) -> None:
+    hair, wide = mixed(person.hair, (0, 0, 0), 0.18), person.wide
     if person.style == "long":
         half = [
             (0.0, -1.2),
@@ -274,10 +223,10 @@ def _hair_behind(canvas: _Canvas, person: Person) -> None:
         if person.style == "bun":
             canvas.oval(0.0, -1.28, 0.38, 0.34, person.hair)
         return
-    canvas.shape(_smooth([*half, *[(-x, y) for x, y in reversed(half[1:])]]), hair)
+    canvas.shape(smooth([*half, *[(-x, y) for x, y in reversed(half[1:])]]), hair)
 
 
-def _hair_in_front(canvas: _Canvas, person: Person) -> None:
+def _hair_in_front(canvas: Canvas, person: Person) -> None:
     hair, wide = person.hair, person.wide
     down = {"short": -0.18, "parted": -0.12, "long": 0.35, "bob": 0.4, "bun": -0.1, "curls": -0.25}[person.style]
     outer = [(-wide * 1.05, down), (-wide * 1.1, -0.5), (-wide * 0.78, -1.02), (0.0, -1.2)]
@@ -303,38 +252,11 @@ def _hair_in_front(canvas: _Canvas, person: Person) -> None:
         "bun": [(wide * 0.92, -0.36), (wide * 0.7, -0.7), (0.0, -0.82), (-wide * 0.7, -0.7), (-wide * 0.92, -0.36)],
         "curls": [(wide * 0.9, -0.4), (wide * 0.5, -0.6), (0.0, -0.56), (-wide * 0.5, -0.6), (-wide * 0.9, -0.4)],
     }[person.style]
-    canvas.shape([*_smooth(outer, closed=False), *_smooth(fringe, closed=False)], hair)
+    canvas.shape([*smooth(outer, closed=False), *smooth(fringe, closed=False)], hair)
     if person.style == "curls":
         for turn in range(9):
             angle = math.radians(200 + turn * 140 / 8)
             canvas.oval(wide * 0.82 * math.cos(angle), -0.32 + 0.58 * math.sin(angle), 0.22, 0.2, hair)
-
-
-def _arc(x: float, y: float, wide: float, high: float, start: float, end: float) -> list[Point]:
-    """Points of an ellipse, in degrees from the right, downwards."""
-    turns = (math.radians(start + (end - start) * step / 48) for step in range(49))
-    return [(x + wide * math.cos(turn), y + high * math.sin(turn)) for turn in turns]
-
-
-def _smooth(points: Sequence[Point], *, closed: bool = True) -> list[Point]:
-    """A curve through the points (Catmull-Rom)."""
-    around = [points[-1], *points, points[0], points[1]] if closed else [points[0], *points, points[-1]]
-    curve: list[Point] = []
-    for before, start, end, after in zip(around, around[1:], around[2:], around[3:], strict=False):
-        for step in range(8):
-            t = step / 8
-            curve.append(
-                (_between(before[0], start[0], end[0], after[0], t), _between(before[1], start[1], end[1], after[1], t))
-            )
-    return curve if closed else [*curve, points[-1]]
-
-
-def _between(a: float, b: float, c: float, d: float, t: float) -> float:
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-
-
-def _mixed(one: Colour, other: Colour, share: float) -> Colour:
-    return tuple(round(min(255, max(0, a + (b - a) * share))) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
 def _rounded(values: Sequence[float]) -> tuple[float, ...]:

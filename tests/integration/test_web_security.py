@@ -10,12 +10,13 @@ from typing import Annotated
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import APIRouter, Depends
-from playwright.sync_api import sync_playwright
 
 import web
 from records.database import open_database
 from records.web_sessions import Session
+from tests.support.chromium import launched
 from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
+from tests.support.legs import running_leg
 from web.app import make_app
 from web.headers import FORM_BYTES
 from web.rate_limit import RateLimit
@@ -69,10 +70,8 @@ def site(desk):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    for running in running_leg("browser", launched):
+        yield running.browser
 
 
 def session_of(desk, site, role="moderator"):
