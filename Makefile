@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
 
-# Kill consumers, brokers and databases under load, and write docs/chaos.md's table; takes some twenty minutes.
+# Kill consumers, brokers and databases under load, and write docs/chaos.md's table; takes three quarters of an hour.
 chaos: $(INSTALLED)
 	@LIKENESS_CHAOS=full $(BIN)/python -m pytest tests/chaos -p no:cacheprovider
 

@@ -61,21 +61,21 @@ def _measure(home: Path, unprepared: Path, pictures: Sequence[bytes]) -> dict[st
     with broker_settings(home) as settings:
         err.print(f"Enrolling {REFERENCES} references ...")
         with running_consumer(settings) as consumer:
-            empty_mb = consumer.resident_mb
+            empty_mb = consumer.memory_mb
         enrol_random(settings, "opencv-zoo@1", 128, REFERENCES // 5, 5)
         with running_consumer(settings):
             pass  # publishes the outbox, so that the next start is a warm one
         with running_consumer(settings) as consumer, closing(open_detector(settings)) as detector:
-            start_seconds, loaded_mb = consumer.start_seconds, consumer.resident_mb
+            start_seconds, loaded_mb = consumer.start_seconds, consumer.memory_mb
             fill(detector, REFERENCES)
             rates = _rates(consumer, detector, unprepared, pictures)
-            busy_mb = consumer.resident_mb
+            busy_mb = consumer.memory_mb
     return {
         "machine": _machine(),
         "stages_ms": by_stage,
         "rates_per_second": rates,
         "start_seconds": start_seconds,
-        "resident_mb": {"empty gallery": empty_mb, f"{REFERENCES} references": loaded_mb, "after the load": busy_mb},
+        "memory_mb": {"empty gallery": empty_mb, f"{REFERENCES} references": loaded_mb, "after the load": busy_mb},
     }
 
 
@@ -172,7 +172,7 @@ def _print(results: dict[str, object]) -> None:
         )
     out.print(results["machine"])
     out.print(table)
-    for title, unit in (("stages_ms", "ms"), ("resident_mb", "MB")):
+    for title, unit in (("stages_ms", "ms"), ("memory_mb", "MB")):
         values_of: dict[str, float] = results[title]  # type: ignore[assignment]
         out.print(f"{title}: " + ", ".join(f"{name} {value:.2f} {unit}" for name, value in values_of.items()))
     out.print(f"start to ready, warm: {results['start_seconds']:.2f} s")

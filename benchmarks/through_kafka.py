@@ -44,8 +44,10 @@ class RunningConsumer:
         )
 
     @property
-    def resident_mb(self) -> float:
-        return float(self._process.memory_info().rss) / 1e6
+    def memory_mb(self) -> float:
+        """Of all its processes; a page that several share counts once (PSS)."""
+        family = [self._process, *self._process.children(recursive=True)]
+        return sum(float(process.memory_full_info().pss) for process in family) / 1e6
 
     def screen_all(self, pictures: Sequence[bytes], seconds: float = 300.0) -> float:
         """Seconds from the first upload sent to the last outcome read."""

@@ -39,9 +39,10 @@ class GalleryRelay:
     def drain(self) -> int:
         """Publish all that waits now; how many rows that was. Raises DatabaseAway, BrokerAway, DeliveryFailed or
         KafkaError."""
-        total = count = self._outbox.drain(self._publish, TOGETHER)
+        total, count = 0, TOGETHER
         while count == TOGETHER:
-            total += (count := self._outbox.drain(self._publish, TOGETHER))
+            count = self._outbox.drain(self._publish, TOGETHER)
+            total += count
         self._drained = time.monotonic()
         return total
 
