@@ -1,5 +1,7 @@
 """Cases, what moderators do with them, the moderators themselves, and the audit log."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,9 @@ COUNTER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 FIRST_HASH = "0" * 64
 
 
-def _column(name: str, kind: sa.types.TypeEngine = TEXT, *args: sa.ForeignKey, null: bool = False) -> sa.Column:
+def _column(
+    name: str, kind: sa.types.TypeEngine[Any] = TEXT, *args: sa.ForeignKey, null: bool = False
+) -> sa.Column[Any]:
     return sa.Column(name, kind, *args, nullable=null)
 
 
@@ -79,8 +83,7 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
         sa.CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
     )
-    work = ["state", "queue", sa.text("priority DESC"), "opened_at", "stage"]
-    op.create_index("ix_cases_work", "cases", work)
+    op.create_index("ix_cases_work", "cases", ["state", "queue", sa.text("priority DESC"), "opened_at", "stage"])
     for columns in (
         ("claimed_by",),
         ("account_id",),
