@@ -186,6 +186,9 @@ def new_case(review: ImpersonationSuspected) -> NewCase:
         priority=review.priority,
         held=review.held,
         evidence=_evidence(review),
+        reference_id=leading.reference_id,
+        similarity=leading.similarity,
+        threshold=leading.threshold,
     )
 
 

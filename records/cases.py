@@ -23,7 +23,7 @@ from records.database import Database
 from records.errors import UnknownCase
 from records.queues import CaseStage, QueueRule, route
 from records.schema import IdentityRow
-from records.schema_cases import CaseCommentRow, CaseRow
+from records.schema_cases import BAND, CaseCommentRow, CaseRow
 from records.schema_people import ModeratorRow
 
 __all__ = ["Case", "CasePicture", "CaseRecords", "CaseState", "Comment", "NewCase", "QueueRule"]
@@ -39,7 +39,8 @@ _LOWEST = "00000000-0000-0000-0000-000000000000"
 @dataclass(frozen=True, slots=True)
 class NewCase:
     """A review that becomes a case. id: the review's; kind, identity_*: of its leading finding; priority: higher is
-    worked first; held: the identity is in quarantine; evidence: JSON, without names."""
+    worked first; held: the identity is in quarantine; evidence: JSON, without names; reference_id, similarity,
+    threshold: of the leading finding, where it compares faces."""
 
     id: str
     event_id: str
@@ -55,6 +56,16 @@ class NewCase:
     priority: int
     held: bool
     evidence: str
+    reference_id: str | None = None
+    similarity: float | None = None
+    threshold: float | None = None
+
+    @property
+    def band(self) -> int | None:
+        """How far the similarity is over the threshold, in steps of BAND; 0 too for one below, found otherwise."""
+        if self.similarity is None or self.threshold is None:
+            return None
+        return max(0, int((self.similarity - self.threshold) / BAND + 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +86,14 @@ class Case:
     kind: str
     identity_id: str | None
     identity_kind: str | None
+    reference_id: str | None
+    band: int | None
     priority: int
     held: bool
     evidence: Mapping[str, Any]
+    picture_group: str | None
+    golden_id: str | None
+    double_review: bool
     state: CaseState
     stage: CaseStage
     claimed_by: str | None
@@ -91,6 +107,10 @@ class Comment:
     moderator_name: str
     text: str
     written_at: datetime
+
+
+_KEPT = tuple(name for name in (*NewCase.__dataclass_fields__, "band") if name not in ("similarity", "threshold"))
+"""What the row of a case takes from the new one."""
 
 
 class CaseRecords:
@@ -118,8 +138,9 @@ class CaseRecords:
     def open(self, new: NewCase, picture: CasePicture | None) -> bool:
         """Whether the case is new; one that is there already stays as it is, whatever became of it."""
         now = self._clock()
-        row = {name: getattr(new, name) for name in NewCase.__dataclass_fields__} | {
+        row = {name: getattr(new, name) for name in _KEPT} | {
             "opened_at": now,
+            "double_review": False,
             "queue": route(self._queues, new.kind, new.identity_kind, new.held),
             "state": "open",
             "stage": "first",

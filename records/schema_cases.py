@@ -8,23 +8,31 @@ from sqlalchemy.orm import Mapped, mapped_column
 from records.schema import Base
 from records.schema_people import ModeratorRow
 
+BAND = 0.05
+"""Steps of cosine in which `CaseRow.band` counts how far a similarity is over the threshold: 0 is [0, 0.05)."""
+
 
 class CaseRow(Base):
     """What a moderator works on: a review that came from screening. `id` is the review's and so derives from the event.
 
-    `kind` and `identity_*` are of the leading finding; `evidence`: JSON of all findings, without names, which are
-    looked up when a person reads them. `stage`: whose turn it is (first or second reviewer, lead). Only an open case
-    is claimed; from `claimed_until` on another may take it.
+    `kind`, `identity_*`, `reference_id` and `band` are of the leading finding; `band`: how far its similarity is over
+    the threshold, in steps of BAND. `evidence`: JSON of all findings, without names, which are looked up when a person
+    reads them. `picture_group`: the first case that showed this picture. `stage`: whose turn it is (first or second
+    reviewer, lead, who judges an appeal); `double_review`: a second person judges it as a sample of quality.
+    `golden_id`: it is a copy that tests its reviewer, see records/golden_cases.py. Only an open case is claimed; from
+    `claimed_until` on another may take it.
     """
 
     __tablename__ = "cases"
     __table_args__ = (
         CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
-        CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
+        CheckConstraint("stage IN ('first', 'second', 'lead', 'appeal')", name="stage"),
         Index(None, "claimed_by"),
         Index(None, "account_id"),
         Index(None, "identity_id", "opened_at"),
         Index(None, "event_id"),
+        Index(None, "picture_group", "opened_at"),
+        Index(None, "golden_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -40,9 +48,14 @@ class CaseRow(Base):
     kind: Mapped[str]
     identity_id: Mapped[str | None]
     identity_kind: Mapped[str | None]
+    reference_id: Mapped[str | None] = mapped_column(index=True)
+    band: Mapped[int | None]
     priority: Mapped[int]
     held: Mapped[bool]
     evidence: Mapped[str]
+    picture_group: Mapped[str | None]
+    golden_id: Mapped[str | None]
+    double_review: Mapped[bool]
     state: Mapped[str]
     stage: Mapped[str]
     claimed_by: Mapped[str | None] = mapped_column(ForeignKey(ModeratorRow.id, ondelete="SET NULL"))
@@ -67,12 +80,23 @@ class CasePictureRow(Base):
     kept_until: Mapped[datetime] = mapped_column(index=True)
 
 
+class CaseFingerprintRow(Base):
+    """The PDQ of a case's picture, sealed and erased with the picture; `number` tells what is new."""
+
+    __tablename__ = "case_fingerprints"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("case_pictures.case_id", ondelete="CASCADE"), unique=True)
+    sealed: Mapped[bytes]
+
+
 class CaseDecisionRow(Base):
     """What somebody decided on a case, at which stage. It can be undone until `due_at`, which is NULL once the gallery
     may have learned from it.
 
     `pending`: settles the case once it is due; `final`: told to the platform; `undone`; `first`: not told, the case
-    went on to a second reviewer or a lead, and nobody has said otherwise; `overruled`: something else was told."""
+    went on to a second reviewer or a lead, and nobody has said otherwise; `overruled`: something else was told.
+    `batch_id`: that of the decisions which were made with it at once, on a campaign."""
 
     __tablename__ = "case_decisions"
     __table_args__ = (
@@ -92,6 +116,7 @@ class CaseDecisionRow(Base):
     decision: Mapped[str]
     reason: Mapped[str]
     note: Mapped[str | None]
+    batch_id: Mapped[str | None] = mapped_column(index=True)
     decided_by: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id))
     decided_at: Mapped[datetime]
     due_at: Mapped[datetime | None]

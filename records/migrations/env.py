@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from records import schema_cases, schema_people  # noqa: F401 their tables belong to the metadata
+from records import schema_around_cases, schema_cases, schema_people  # noqa: F401 their tables belong to the metadata
 from records.schema import Base
 
 context.configure(

@@ -25,12 +25,13 @@ def office(database):
 
 
 def test_a_case_is_as_its_review_was(office):
-    new = new_case("c1", identity_id="idn_a", evidence=json.dumps({"findings": [{"kind": "same_person"}], "faces": 1}))
+    evidence = json.dumps({"findings": [{"kind": "same_person"}], "faces": 1})
+    new = new_case("c1", identity_id="idn_a", evidence=evidence, similarity=0.58, threshold=0.45)
     assert office.cases.open(new, PICTURE)
     case = office.cases.get("c1")
-    assert {name: getattr(case, name) for name in new.__dataclass_fields__ if name != "evidence"} == {
-        name: getattr(new, name) for name in new.__dataclass_fields__ if name != "evidence"
-    }
+    kept = [name for name in new.__dataclass_fields__ if name not in ("evidence", "similarity", "threshold")]
+    assert {name: getattr(case, name) for name in kept} == {name: getattr(new, name) for name in kept}
+    assert case.band == 2
     assert case.evidence == {"findings": [{"kind": "same_person"}], "faces": 1}
     assert (case.opened_at, case.queue, case.state, case.stage) == (START, "faces", "open", "first")
     assert (case.claimed_by, case.claimed_until, case.closed_at) == (None, None, None)

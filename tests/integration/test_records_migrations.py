@@ -87,7 +87,7 @@ def enrol_under_0001(database):
 
 
 def test_an_older_database_says_that_it_must_be_migrated(database):
-    with pytest.raises(SchemaMismatch, match="at revision 0001 and needs 0004"):
+    with pytest.raises(SchemaMismatch, match="at revision 0001 and needs 0005"):
         database.check()
 
 

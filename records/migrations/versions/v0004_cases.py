@@ -72,16 +72,21 @@ def upgrade() -> None:
         _column("kind"),
         _column("identity_id", null=True),
         _column("identity_kind", null=True),
+        _column("reference_id", null=True),
+        _column("band", sa.Integer(), null=True),
         _column("priority", sa.Integer()),
         _column("held", sa.Boolean()),
         _column("evidence"),
+        _column("picture_group", null=True),
+        _column("golden_id", null=True),
+        _column("double_review", sa.Boolean()),
         _column("state"),
         _column("stage"),
         _column("claimed_by", sa.Text(), _of("moderators", "SET NULL"), null=True),
         _column("claimed_until", MOMENT, null=True),
         _column("closed_at", MOMENT, null=True),
         sa.CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
-        sa.CheckConstraint("stage IN ('first', 'second', 'lead')", name="stage"),
+        sa.CheckConstraint("stage IN ('first', 'second', 'lead', 'appeal')", name="stage"),
     )
     op.create_index("ix_cases_work", "cases", ["state", "queue", sa.text("priority DESC"), "opened_at", "stage"])
     for columns in (
@@ -89,6 +94,9 @@ def upgrade() -> None:
         ("account_id",),
         ("identity_id", "opened_at"),
         ("event_id",),
+        ("picture_group", "opened_at"),
+        ("golden_id",),
+        ("reference_id",),
     ):
         _index("cases", *columns)
     op.create_table(
@@ -101,6 +109,14 @@ def upgrade() -> None:
     )
     _index("case_pictures", "kept_until")
     op.create_table(
+        "case_fingerprints",
+        sa.Column("number", COUNTER, primary_key=True),
+        sa.Column(
+            "case_id", sa.Text, sa.ForeignKey("case_pictures.case_id", ondelete="CASCADE"), nullable=False, unique=True
+        ),
+        _column("sealed", sa.LargeBinary()),
+    )
+    op.create_table(
         "case_decisions",
         sa.Column("id", sa.Text, primary_key=True),
         _column("case_id", sa.Text(), _of("cases", "CASCADE")),
@@ -109,6 +125,7 @@ def upgrade() -> None:
         _column("decision"),
         _column("reason"),
         _column("note", null=True),
+        _column("batch_id", null=True),
         _column("decided_by", sa.Text(), _of("moderators")),
         _column("decided_at", MOMENT),
         _column("due_at", MOMENT, null=True),
@@ -118,7 +135,7 @@ def upgrade() -> None:
             "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture', 'escalated')", name="decision"
         ),
     )
-    for columns in (("case_id", "decided_by"), ("state", "due_at"), ("decided_by", "decided_at")):
+    for columns in (("case_id", "decided_by"), ("state", "due_at"), ("decided_by", "decided_at"), ("batch_id",)):
         _index("case_decisions", *columns)
     op.create_table(
         "case_skips",
@@ -173,6 +190,7 @@ def downgrade() -> None:
         "case_comments",
         "case_skips",
         "case_decisions",
+        "case_fingerprints",
         "case_pictures",
         "cases",
         "sessions",

@@ -1,0 +1,72 @@
+"""The tables around cases: golden cases, appeals, and what other systems are given."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from records.schema import Base
+from records.schema_cases import CaseRow
+from records.schema_people import ModeratorRow
+
+
+class GoldenCaseRow(Base):
+    """A closed case whose right answer is known. Copies of it are mixed into the work, to see who finds it."""
+
+    __tablename__ = "golden_cases"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    source_id: Mapped[str] = mapped_column(ForeignKey(CaseRow.id, ondelete="CASCADE"), unique=True)
+    expected: Mapped[str]
+    why: Mapped[str]
+    added_by: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id))
+    added_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+class AppealRow(Base):
+    """What somebody said against the decision on a case, and what became of it. `received_by`: a moderator's id, or
+    `token:` and the id of the platform's token."""
+
+    __tablename__ = "appeals"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'upheld', 'reversed')", name="state"),
+        Index(None, "case_id", "received_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey(CaseRow.id, ondelete="CASCADE"))
+    decision_id: Mapped[str]
+    text: Mapped[str]
+    received_by: Mapped[str]
+    received_at: Mapped[datetime]
+    state: Mapped[str]
+    closed_at: Mapped[datetime | None]
+
+
+class ApiTokenRow(Base):
+    """A program that may use the API. `hash`: SHA-256 of the token, in hex; `scopes`: their names, blank between."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+
+class CoopReportRow(Base):
+    """A case that goes to ROOST Coop. `refused`: why Coop does not want it; then it is not sent again."""
+
+    __tablename__ = "coop_reports"
+    __table_args__ = (Index(None, "sent_at", "created_at"),)
+
+    case_id: Mapped[str] = mapped_column(ForeignKey(CaseRow.id, ondelete="CASCADE"), primary_key=True)
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    refused: Mapped[str | None]
