@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint chaos soak bench evaluate fuzz hostile lock schemas clean
+.PHONY: demo test lint chaos soak bench console-bench evaluate fuzz hostile lock schemas clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
@@ -20,6 +20,12 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
+
+# Measure the console's pages, and fifty moderators at work in it; writes the tables of docs/console.md.
+console-bench: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.console
+	@$(BIN)/python -m benchmarks.console_load --write
 
 # Kill consumers, brokers and databases under load, and write docs/chaos.md's table; takes three quarters of an hour.
 chaos: $(INSTALLED)

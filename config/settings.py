@@ -9,9 +9,19 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -77,6 +87,7 @@ class Faces(Section):
     max_faces: Count
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LEAST_BUDGET = 0.001
 """False alarms per 1,000 uploads: one in a million."""
 Cosine = Annotated[float, Field(gt=0, lt=1)]
@@ -213,11 +224,58 @@ class Http(Section):
     port: Annotated[int, Field(ge=0, le=65535)]
 
 
+def secure_address(value: str) -> str:
+    """The URL if it is one of https, or of http on this machine. Raises ValueError."""
+    parts = urlsplit(value)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not secure or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("must be an https:// address, such as https://login.example.com")
+    return value
+
+
+def _origin(value: str) -> str:
+    if urlsplit(secure_address(value)).path not in ("", "/") or "?" in value:
+        raise ValueError("must be an address without a path, such as https://console.example.com")
+    return value.rstrip("/")
+
+
+class Oidc(Section):
+    """Login by OpenID Connect; none without an issuer."""
+
+    issuer: Maybe[Annotated[str, AfterValidator(secure_address)]]
+    client_id: Maybe[str]
+    client_secret: Maybe[SecretStr]
+    scopes: tuple[str, ...]
+    label: Annotated[str, Field(max_length=40)]
+    login_claim: Annotated[str, Field(min_length=1)]
+    role_claim: Annotated[str, Field(min_length=1)]
+    roles: dict[str, Literal["moderator", "lead", "curator", "administrator", "auditor"]]
+    allow_passwords: bool
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Oidc":
+        if self.issuer and not self.client_id:
+            raise ValueError("an issuer needs a client_id, as which the console is registered there")
+        if self.issuer and "openid" not in self.scopes:
+            raise ValueError('scopes must hold "openid"')
+        if not self.issuer and not self.allow_passwords:
+            raise ValueError("without an issuer and without passwords nobody could log in")
+        return self
+
+
 class Web(Section):
     host: str
     port: Annotated[int, Field(ge=0, le=65535)]
+    public_address: Maybe[Annotated[str, AfterValidator(_origin)]]
     session_hours: Count
     idle_minutes: Count
+    oidc: Oidc
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Web":
+        if self.oidc.issuer and not self.public_address:
+            raise ValueError("oidc.issuer needs public_address: the provider sends browsers back there")
+        return self
 
 
 class Queue(Section):
@@ -233,6 +291,35 @@ class Queue(Section):
     target_minutes: Count
 
 
+Member = Literal[
+    "EU", "EEA", "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT",
+    "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
+]  # fmt: skip
+
+
+class Statement(Section):
+    """What statements of reasons say of the platform; texts as its users read them."""
+
+    platform: Annotated[str, Field(max_length=100)]
+    restrictions: Annotated[
+        tuple[Literal["content_removed", "content_disabled", "account_suspended", "account_terminated"], ...],
+        Field(min_length=1),
+    ]
+    ground: Literal["terms", "law"]
+    clause: Annotated[str, Field(max_length=500)]
+    clause_url: Maybe[str]
+    territorial_scope: Annotated[tuple[Member, ...], Field(min_length=1)]
+    complaint: str
+    dispute_body: str
+    court: str
+
+    @model_validator(mode="after")
+    def _grounded(self) -> "Statement":
+        if self.ground == "law" and not self.clause:
+            raise ValueError('the ground "law" needs a clause, the law that is broken')
+        return self
+
+
 class Console(Section):
     lease_seconds: Count
     grace_seconds: Annotated[int, Field(ge=0, le=3600)]
@@ -240,8 +327,33 @@ class Console(Section):
     blur: bool
     grey: bool
     judge_first: bool
+    campaign_cases: Annotated[int, Field(ge=2)]
+    campaign_hours: Count
+    golden_rate: Annotated[float, Field(ge=0, le=1)]
+    double_review_rate: Annotated[float, Field(ge=0, le=1)]
     reasons: dict[str, tuple[str, ...]]
+    statement: Statement
     queues: Annotated[tuple[Queue, ...], Field(min_length=1)]
+
+
+class Coop(Section):
+    """Where cases are reported to; nowhere without a url."""
+
+    url: Maybe[Annotated[str, AfterValidator(secure_address)]]
+    api_key: Maybe[SecretStr]
+    item_type_id: Maybe[str]
+    reporter_type_id: Maybe[str]
+    reporter_id: Annotated[str, Field(min_length=1)]
+    policy_id: Maybe[str]
+    only: bool
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Coop":
+        if self.url and not (self.api_key and self.item_type_id and self.reporter_type_id):
+            raise ValueError("a url needs api_key, item_type_id and reporter_type_id, as Coop shows them")
+        if self.only and not self.url:
+            raise ValueError("only = true needs a url: else nobody would work the cases")
+        return self
 
 
 class Log(Section):
@@ -274,6 +386,7 @@ class Settings(BaseSettings):
     http: Http
     web: Web
     console: Console
+    coop: Coop
     log: Log
 
     @classmethod

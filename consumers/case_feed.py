@@ -189,6 +189,7 @@ def new_case(review: ImpersonationSuspected) -> NewCase:
         reference_id=leading.reference_id,
         similarity=leading.similarity,
         threshold=leading.threshold,
+        picture_url=_public_url(review),
     )
 
 
@@ -199,6 +200,12 @@ def _evidence(review: ImpersonationSuspected) -> str:
     ]
     facts = review.model_dump(mode="json", include=set(FACTS))
     return json.dumps({"findings": findings, **facts}, ensure_ascii=True, separators=(",", ":"))
+
+
+def _public_url(review: ImpersonationSuspected) -> str | None:
+    """Where others can fetch the picture; not what lies in a store of ours."""
+    url = review.image.url
+    return _storable(url) if url and url.startswith(("https://", "http://")) else None
 
 
 def _storable(text: str | None) -> str | None:

@@ -21,6 +21,7 @@ from consumers.fetch_hosts import host_of
 from consumers.kafka import make_consumer
 from consumers.messages import Image, ImpersonationSuspected, MessageRejected, inline_bytes, read_upload
 from consumers.places import Place, read_places
+from detector.fingerprint import hashes_to_search
 from detector.looking import Looking, rejected
 from detector.picture import PictureRejected
 from detector.probing import Probes, Seen
@@ -91,7 +92,8 @@ class CasePictures:
         found = {finding.reference_id for finding in review.findings if finding.reference_id is not None}
         references = {one: face for one in sorted(found) if (face := self._face_of_reference(one)) is not None}
         faces = {"avatar": [_drawn(face, scale) for face in probes.faces], "references": references}
-        return CasePicture(encoded.getvalue(), faces)
+        turns = hashes_to_search(probes.picture.pixels).tobytes()
+        return CasePicture(encoded.getvalue(), faces, turns)
 
     def _bytes(self, review: ImpersonationSuspected) -> bytes:
         place = _PLACE.fullmatch(review.image.url or "")

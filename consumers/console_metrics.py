@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 
+from consumers.quality_metrics import QualityMetrics
+
 
 class ConsoleMetrics:
     """The metrics of one process, in a registry of their own."""
@@ -64,8 +66,25 @@ class ConsoleMetrics:
             "Seconds since the decisions were last looked at, and those due sent, without an error.",
             registry=registry,
         )
+        self.coop_reports = Counter(
+            "likeness_console_coop_reports",
+            "Cases sent to ROOST Coop, by result: taken, refused (not sent again by itself), failed (tried again).",
+            ["result"],
+            registry=registry,
+        )
+        self.coop_waiting = Gauge(
+            "likeness_console_coop_waiting", "Cases that Coop is still to be told of.", registry=registry
+        )
+        self.since_coop = Gauge(
+            "likeness_console_seconds_since_coop",
+            "Seconds since all cases that waited for Coop were sent, without an error; 0 without Coop.",
+            registry=registry,
+        )
+        self.quality = QualityMetrics(registry)
         # So that a first event is an increase from 0, which an alert can see.
         for result in ("opened", "known", "unreadable"):
             self.reviews.labels(result)
         for how in ("crash", "timeout"):
             self.workers_lost.labels(how)
+        for result in ("taken", "refused", "failed"):
+            self.coop_reports.labels(result)

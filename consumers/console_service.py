@@ -1,13 +1,14 @@
 """What goes on behind the console's pages: reviews become cases, decisions are sent, what is old is erased.
 
-Order of start: /metrics and /healthz, database, master key, then (once the pages are there) the model pack and the
-threads. Kafka may be away: the threads wait for it, and the pages work on what the database holds.
+Order of start: /metrics and /healthz, database, master key, model pack, then (once the pages are there) the threads.
+Kafka may be away: the threads wait for it, and the pages work on what the database holds.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 import tenacity
 
@@ -15,22 +16,35 @@ from config import Settings, SettingsError
 from consumers.case_feed import CaseFeed
 from consumers.case_pictures import CasePictures
 from consumers.console_metrics import ConsoleMetrics
+from consumers.coop import CoopRelay
 from consumers.decision_relay import DecisionRelay
 from consumers.health import HealthServer
 from consumers.open_detector import open_watched_looking
+from detector.looking import InProcesses
 from records.audit import AuditLog
-from records.case_claims import QueueCount
+from records.case_counts import QueueCount
 from records.case_decisions import CaseDecisions
 from records.cases import CaseRecords
+from records.coop_reports import CoopReports
 from records.database import Database, open_database
 from records.decision_outbox import DecisionOutbox
 from records.errors import DatabaseAway, RecordsError
 from records.gallery import GalleryRecords
+from records.review_quality import ReviewQuality
 
 log = logging.getLogger("likeness.console")
 UPKEEP_SECONDS = 3600.0
 COUNT_SECONDS = 15.0
 """How often open cases are counted for /metrics."""
+QUALITY_SECONDS = 300.0
+"""How often the quality of review is."""
+
+
+class Pages(Protocol):
+    """Who answers the pages."""
+
+    @property
+    def alive(self) -> bool: ...
 
 
 class ConsoleService:
@@ -47,7 +61,8 @@ class ConsoleService:
         self._metrics.ready.set_function(lambda: self._ready() is None)
         self._waiting_for: str | None = "Starting."
         self._failure: Exception | None = None
-        self._threads: tuple[CaseFeed | DecisionRelay, ...] = ()
+        self._pages: Pages | None = None
+        self._threads: tuple[CaseFeed | DecisionRelay | CoopRelay, ...] = ()
         self._stack = ExitStack()
         http = settings.http
         try:
@@ -82,34 +97,43 @@ class ConsoleService:
         self._waiting_for = "Loading the model pack."
         return database
 
+    def open_looking(self) -> InProcesses:
+        """Who looks at strangers' pictures. Raises PackError, WorkersBroken."""
+        looking = open_watched_looking(self._settings, lambda how: self._metrics.workers_lost.labels(how).inc())
+        self._stack.callback(looking.close)
+        return looking
+
     def start(
         self,
+        looking: InProcesses,
         database: Database,
         cases: CaseRecords,
         decisions: CaseDecisions,
         gallery: GalleryRecords,
         audit: AuditLog,
         count: Callable[[], Sequence[QueueCount]],
+        quality: Callable[[], ReviewQuality],
         upkeep: Sequence[Callable[[], object]],
     ) -> None:
-        """Begins all threads; `count` tells of all queues for /metrics, `upkeep` is done now and every hour. Raises
-        PackError, WorkersBroken, SettingsError."""
+        """Begins all threads; `count` and `quality` tell of all queues for /metrics, `upkeep` is done now and every hour. Raises
+        SettingsError."""
         settings, metrics, stop = self._settings, self._metrics, self._stop
-        looking = open_watched_looking(settings, lambda how: metrics.workers_lost.labels(how).inc())
-        self._stack.callback(looking.close)
         pictures = CasePictures(settings, looking, gallery, stop)
         self._stack.callback(pictures.close)
         feed = CaseFeed(settings, database, cases, pictures, metrics, stop, self._fail)
         relay = DecisionRelay(settings, decisions, DecisionOutbox(database), audit, metrics, stop, self._fail)
-        self._threads = (feed, relay)
+        coop = (CoopRelay(settings, CoopReports(database), metrics, stop, self._fail),) if settings.coop.url else ()
+        self._threads = (feed, relay, *coop)
         for thread in self._threads:
             self._stack.callback(thread.close)
             thread.start()
         self._repeat("upkeep", upkeep, UPKEEP_SECONDS)
         self._repeat("count", [lambda: self._show(count())], COUNT_SECONDS)
+        self._repeat("quality", [lambda: metrics.quality.show(quality())], QUALITY_SECONDS)
 
-    def wait(self) -> None:
-        """Ready until `stop` is set; raises what a thread could not go on for."""
+    def wait(self, pages: Pages) -> None:
+        """Ready until `stop` is set, while `pages` are answered; raises what a thread could not go on for."""
+        self._pages = pages
         self._waiting_for = None
         self._stop.wait()
         if self._failure is not None:
@@ -144,8 +168,12 @@ class ConsoleService:
         self._stop.set()
 
     def _healthy(self) -> str | None:
+        if self._stop.is_set():
+            return None
+        if self._pages is not None and not self._pages.alive:
+            return "The pages are no longer answered."
         dead = [thread for thread in self._threads if not thread.alive]
-        return f"{type(dead[0]).__name__} has ended." if dead and not self._stop.is_set() else None
+        return f"{type(dead[0]).__name__} has ended." if dead else None
 
     def _ready(self) -> str | None:
         return self._waiting_for or self._healthy()

@@ -251,7 +251,8 @@ class AvatarDeadLettered(BaseModel):
 class ReviewDecided(BaseModel):
     """review-decisions: what moderators decided about a review, final. No name, no note, no score.
 
-    `decided_by`: the moderator's id; `stage`: who had the last word, the first or the second reviewer or a lead."""
+    `decided_by`: the moderator's id; `stage`: who had the last word, the first or the second reviewer, a lead, or who
+    judged an appeal; `appeal_of`: the decision that was appealed against, and that this one takes the place of."""
 
     decision_id: Id
     review_id: uuid.UUID
@@ -260,9 +261,10 @@ class ReviewDecided(BaseModel):
     decision: Literal["confirmed", "not_this_person", "genuine_owner", "bad_picture"]
     reason: str
     identity_id: str | None
-    stage: Literal["first", "second", "lead"]
+    stage: Literal["first", "second", "lead", "appeal"]
     decided_by: str
     decided_at: AwareDatetime
+    appeal_of: Id | None = None
 
 
 class GalleryChanged(BaseModel):

@@ -63,6 +63,11 @@ def open_watched_looking(settings: Settings, on_lost: Callable[[How], None]) -> 
     return _in_processes(settings, workers=1, readers=1, on_lost=on_lost)
 
 
+def open_matcher(settings: Settings, facts: EngineFacts) -> Matcher:
+    """What compares with an empty index, by [policy]. Raises NoThreshold, CalibrationUnfit."""
+    return _matcher(settings, facts, _policy(settings, facts))
+
+
 def _in_processes(
     settings: Settings, *, workers: int, readers: int, on_lost: Callable[[How], None], beside: str | None = None
 ) -> InProcesses:

@@ -29,8 +29,9 @@ from demo.sheet import SheetEntry, contact_sheet
 from demo.table import outcome_table
 from demo.uploads import Outcome, upload_all
 from detector.packs import PackError, pull, read_packs
-from likeness.enrolling import Enroller, Person
+from likeness.enrolling import Enroller
 from likeness.workbench import open_workbench
+from records.references import Person
 
 console = Console(width=None if sys.stdout.isatty() else 180)
 

@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from detector.detector import Detector
+from detector.engine import FaceEngine
 from detector.fingerprint import fingerprint_of
 from detector.identity import Embedding, Fingerprint
 from detector.index import GalleryIndex, Match
@@ -49,6 +50,9 @@ class EnrolmentRefused(ValueError):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[type["EnrolmentRefused"], tuple[str, str]]:
+        return EnrolmentRefused, (self.reason, self.detail)
+
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentLimits:
@@ -75,23 +79,67 @@ class Candidate:
     fingerprint: Fingerprint
 
 
-def judge_photo(detector: Detector, photo: bytes, limits: EnrolmentLimits, chosen: int | None = None) -> Candidate:
+Judged = Candidate | EnrolmentRefused
+"""What one face of a photo is worth."""
+
+
+class Probing(Protocol):
+    """A detector, or its prober alone."""
+
+    @property
+    def engine(self) -> FaceEngine: ...
+
+    def probe(self, picture: bytes) -> Probes:
+        """Raises PictureRejected."""
+        ...
+
+
+def judge_photo(prober: Probing, photo: bytes, limits: EnrolmentLimits, chosen: int | None = None) -> Candidate:
     """The candidate that `photo`'s bytes make. `chosen`: number of the face to take, 1 = the largest; by default the
     photo must have exactly one usable face. Raises EnrolmentRefused."""
+    return choose(judge_faces(prober, photo, limits), chosen)
+
+
+def judge_faces(prober: Probing, photo: bytes, limits: EnrolmentLimits) -> list[Judged]:
+    """What each face of `photo`'s bytes is worth, largest first. Raises EnrolmentRefused for a photo without one."""
     try:
-        probes = detector.probe(photo)
+        probes = prober.probe(photo)
     except PictureRejected as rejected:
         raise EnrolmentRefused(rejected.reason, rejected.detail) from rejected
-    number = _choose(probes, limits, chosen)
-    return Candidate(
-        sha256=hashlib.sha256(photo).hexdigest(),
-        jpeg=_copy(probes, limits.photo_side),
-        width=probes.picture.width,
-        height=probes.picture.height,
-        face=probes.faces[number],
-        embedding=reference_embedding(detector.engine, probes.crops[number]),
-        fingerprint=fingerprint_of_face(probes, number),
-    )
+    if not probes.faces:
+        raise EnrolmentRefused("no_face", "No face was found in the photo: take one that shows the face larger.")
+    weaknesses = [_weakness(probes, number, limits) for number in range(len(probes.faces))]
+    sha256 = hashlib.sha256(photo).hexdigest()
+    jpeg = _copy(probes, limits.photo_side) if None in weaknesses else b""
+    return [
+        weakness
+        or Candidate(
+            sha256=sha256,
+            jpeg=jpeg,
+            width=probes.picture.width,
+            height=probes.picture.height,
+            face=probes.faces[number],
+            embedding=reference_embedding(prober.engine, probes.crops[number]),
+            fingerprint=fingerprint_of_face(probes, number),
+        )
+        for number, weakness in enumerate(weaknesses)
+    ]
+
+
+def choose(faces: Sequence[Judged], chosen: int | None = None) -> Candidate:
+    """The one usable face, or the face with the number `chosen`, 1 = the largest. Raises EnrolmentRefused."""
+    if chosen is not None and not 1 <= chosen <= len(faces):
+        raise EnrolmentRefused("no_such_face", f"There is no face {chosen}: the photo has {len(faces)}.")
+    usable = [face for face in faces if isinstance(face, Candidate)]
+    if chosen is None and len(usable) > 1:
+        raise EnrolmentRefused(
+            "several_faces",
+            f"The photo has {len(usable)} usable faces: crop it to one, or choose one by --face N (1 = the largest).",
+        )
+    face = faces[chosen - 1] if chosen is not None else next(iter(usable), faces[0])
+    if isinstance(face, EnrolmentRefused):
+        raise face
+    return face
 
 
 def fingerprint_of_face(probes: Probes, number: int) -> Fingerprint:
@@ -99,6 +147,31 @@ def fingerprint_of_face(probes: Probes, number: int) -> Fingerprint:
     picture = probes.picture
     box = probes.faces[number].box
     return fingerprint_of(picture.pixels, probes.crops[number], box, picture.width, picture.height)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """How a candidate stands to the gallery. nearer: the match with another identity, if it is nearer than its own;
+    likest: the highest cosine to its own others, None where there are none; unlike: that is below the threshold."""
+
+    nearer: Match | None
+    likest: float | None
+    unlike: bool
+
+
+def compare(
+    candidates: Sequence[Candidate], own_id: str | None, index: GalleryIndex, threshold: float
+) -> list[Compared]:
+    """Compares each of one identity's candidates with the gallery, with the others, and with what the index has of the
+    identity; `threshold`: the cosine from which on faces are raised."""
+    known = index.embeddings(own_id) if own_id else []
+    compared = []
+    for candidate in candidates:
+        own = [*known, *(other.embedding for other in candidates if other is not candidate)]
+        likest = max((float(candidate.embedding @ other) for other in own), default=None)
+        nearer = nearer_to_another(candidate.embedding, own, own_id, index, threshold)
+        compared.append(Compared(nearer, likest, likest is not None and likest < threshold))
+    return compared
 
 
 def nearer_to_another(
@@ -111,28 +184,6 @@ def nearer_to_another(
     nearest_own = max((float(embedding @ other) for other in own), default=threshold)
     matches, _ = index.search(embedding[None], nearest_own)
     return next((match for match in matches[0] if match.identity.id != own_id), None)
-
-
-def _choose(probes: Probes, limits: EnrolmentLimits, chosen: int | None) -> int:
-    count = len(probes.faces)
-    if not count:
-        raise EnrolmentRefused("no_face", "No face was found in the photo: take one that shows the face larger.")
-    if chosen is not None:
-        if not 1 <= chosen <= count:
-            raise EnrolmentRefused("no_such_face", f"There is no face {chosen}: the photo has {count}.")
-        if refused := _weakness(probes, chosen - 1, limits):
-            raise refused
-        return chosen - 1
-    weaknesses = [_weakness(probes, number, limits) for number in range(count)]
-    usable = [number for number, weakness in enumerate(weaknesses) if weakness is None]
-    if len(usable) > 1:
-        raise EnrolmentRefused(
-            "several_faces",
-            f"The photo has {len(usable)} usable faces: crop it to one, or choose one by --face N (1 = the largest).",
-        )
-    if not usable:
-        raise weaknesses[0] or AssertionError("a face is usable or has a weakness")
-    return usable[0]
 
 
 def _weakness(probes: Probes, number: int, limits: EnrolmentLimits) -> EnrolmentRefused | None:

@@ -10,6 +10,11 @@ from detector.verdict import Box, IdentityKind
 Embedding = NDArray[np.float32]
 """Unit vector of a face, float32, (D,)."""
 
+PICTURE_LIMIT = 31
+"""Bits of 256 by which the PDQ of a picture shown again may differ, what PDQ's authors advise. Of 10.7 million pairs of
+LFW pictures of different people, all eight turns tried, the nearest differ by 52 bits; of 5,911 pairs of pictures of
+one person one is below 46, a true duplicate."""
+
 DEFAULT_REACH = 3
 """How widely an identity's face is known, 1 (to few) to 5 (worldwide), where nobody has said."""
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from detector.fingerprint import LEAST_QUALITY, TRANSFORMS, Hash, hash_from
 from detector.fingerprint_index import FingerprintIndex
-from detector.identity import Fingerprint, Identity
+from detector.identity import PICTURE_LIMIT, Fingerprint, Identity
 from detector.names import NameIndex
-from detector.same_photo import PICTURE_LIMIT
 from detector.template import template
 from detector.verdict import NameClaim, SamePhoto
 

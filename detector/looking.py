@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from detector.engine import EngineFacts, FaceEngine
+from detector.enrolment import EnrolmentLimits, EnrolmentRefused, Judged, judge_faces
 from detector.open_engine import open_engine
 from detector.packs import ModelPack
 from detector.picture import PictureLimits, PictureRejected
@@ -85,14 +86,17 @@ class WorkerNeeds:
 
 
 class _Work:
-    """A worker's two kinds of jobs: pictures are looked at, or their text is read."""
+    """A worker's three kinds of jobs: a picture is looked at, its text is read, or it is judged as a reference."""
 
     def __init__(self, engine: FaceEngine, beside: FaceEngine | None, needs: WorkerNeeds) -> None:
         self.facts = EngineFacts.of(engine), beside and EngineFacts.of(beside)
         self._prober = Prober(engine, needs.pictures, needs.faces, beside)
         self._reader = WatermarkReader()  # loads at the first reading, in the worker that reads
 
-    def __call__(self, job: "_Job") -> Seen | list[TextLine]:
+    def __call__(self, job: "_Job") -> Seen | list[TextLine] | list[Judged]:
+        if job.kind == "judge":
+            assert job.limits is not None
+            return _judge(self._prober, job.picture, job.limits)
         if job.kind == "look":
             return self._prober.look(job.picture).without_crops()
         return _read(self._reader, self._prober, job.picture)
@@ -100,8 +104,16 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    kind: Literal["look", "read"]
+    kind: Literal["look", "read", "judge"]
     picture: bytes
+    limits: EnrolmentLimits | None = None
+
+
+def _judge(prober: Prober, photo: bytes, limits: EnrolmentLimits) -> list[Judged]:
+    try:
+        return judge_faces(prober, photo, limits)
+    except EnrolmentRefused as refused:
+        return [refused]
 
 
 def _read(reader: WatermarkReader, prober: Prober, picture: bytes) -> list[TextLine]:
@@ -131,6 +143,10 @@ class InProcesses:
 
     def look(self, picture: bytes) -> Future[Seen]:
         return self._lookers.submit(_Job("look", picture))
+
+    def judge(self, photo: bytes, limits: EnrolmentLimits) -> Future[list[Judged]]:
+        """What each face of a photo is worth as a reference, largest first; of a photo without one, why."""
+        return self._lookers.submit(_Job("judge", photo, limits))
 
     def read(self, picture: bytes) -> Future[list[TextLine]]:
         return self._readers.submit(_Job("read", picture))

@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 
 from detector.alignment import CROP_SIDE, similarity_transform
 from detector.fingerprint import LEAST_QUALITY, TRANSFORMS, Hash, hash_from, pdq_of_squares
-from detector.identity import Fingerprint
+from detector.identity import PICTURE_LIMIT, Fingerprint
 from detector.picture import Picture
 from detector.verdict import Face, SamePhoto
 
-PICTURE_LIMIT = 31
-"""Bits of 256, what PDQ's authors advise. Of 10.7 million pairs of LFW pictures of different people, all eight turns
-tried, the nearest differ by 52 bits; of 5,911 pairs of pictures of one person one is below 46, a true duplicate."""
-
 FACE_LIMIT = 36
-"""Bits of 256. Of the 5,810 of those pairs whose cosine is above 0.4, 3 are within it (6 at 40): the duplicate and two
-pairs taken moments apart. Of the 400 most alike pairs of different people, cosine from 0.42 up, the nearest differ by
-58 bits. Of 37 photos, 32 of them of LFW with faces of some 57 pixels, at cosine 0.45 all were found when turned by up
-to 10 degrees, padded by 30 % on each side, captioned or in a screenshot, 97 to 100 % when cropped by 20 to 50 %, 97 %
-when turned by 15 degrees, and 86 % with a sticker over an eye (those by the picture alone)."""
+"""Bits of 256. Of the 5,810 of the pairs of one person (see PICTURE_LIMIT) whose cosine is above 0.4, 3 are within it
+(6 at 40): the duplicate and two pairs taken moments apart. Of the 400 most alike pairs of different people, cosine
+from 0.42 up, the nearest differ by 58 bits. Of 37 photos, 32 of them of LFW with faces of some 57 pixels, at cosine
+0.45 all were found when turned by up to 10 degrees, padded by 30 % on each side, captioned or in a screenshot, 97 to
+100 % when cropped by 20 to 50 %, 97 % when turned by 15 degrees, and 86 % with a sticker over an eye (those by the
+picture alone)."""
 
 NEAR_FACE_LIMIT = 60
 """Bits of 256 for a face whose embedding is nearer than those of different photos come: a tight crop cuts off some of

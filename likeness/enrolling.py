@@ -5,25 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config import Settings
-from detector.enrolment import Candidate, EnrolmentLimits, EnrolmentRefused, judge_photo, nearer_to_another
-from detector.identity import DEFAULT_REACH, Embedding, Identity, Reference
-from detector.verdict import IdentityKind
+from detector.enrolment import Candidate, Compared, EnrolmentLimits, EnrolmentRefused, compare, judge_photo
+from detector.identity import DEFAULT_REACH, Identity, Reference
 from likeness.errors import BadInput
 from likeness.folders import read_picture
+from likeness.operator_name import operator
 from likeness.workbench import Workbench
-from records.references import ReferencePhoto
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who is enrolled. `provenance`: where the photos come from and by what right they are used; `reach`: how widely
-    the face is known, 1 to 5; None leaves a known identity's as it is."""
-
-    name: str
-    kind: IdentityKind
-    provenance: str
-    own_accounts: tuple[str, ...] = ()
-    reach: int | None = None
+from records.gallery import GalleryRecords
+from records.references import Person, ReferencePhoto
 
 
 @dataclass(slots=True)
@@ -44,7 +33,7 @@ class Enroller:
     def __init__(self, bench: Workbench, settings: Settings) -> None:
         self._bench = bench
         self._max_bytes = settings.pictures.max_bytes
-        self._limits = EnrolmentLimits(**settings.enrolment.model_dump())
+        self._limits = enrolment_limits(settings)
 
     def enrol(
         self, person: Person, photos: Sequence[Path], *, face: int | None = None, force: bool = False, all_or_none: bool
@@ -56,7 +45,6 @@ class Enroller:
         if known is not None and known.kind != person.kind:
             raise BadInput(f"{person.name} is in the gallery as a {known.kind}, not as a {person.kind}.")
         there = {reference.photo_sha256 for reference in records.show(known.id).references} if known else set()
-        own = detector.index.embeddings(known.id) if known else []
 
         result = Enrolled(known.id if known else None)
         candidates: list[tuple[Path, Candidate]] = []
@@ -69,27 +57,27 @@ class Enroller:
             else:
                 there.add(outcome.sha256)
                 candidates.append((photo, outcome))
+        faces = [candidate for _, candidate in candidates]
+        compared = compare(faces, result.identity_id, detector.index, detector.thresholds.review)
         good: list[Candidate] = []
-        for photo, candidate in candidates:
-            others = [*own, *(other.embedding for _, other in candidates if other is not candidate)]
-            refusal = None if force else self._stranger(candidate, others, result.identity_id)
-            if refusal:
-                result.refused.append((photo, refusal))
-            else:
-                result.accepted.append(photo)
-                likest = max((float(candidate.embedding @ other) for other in others), default=1.0)
-                if likest < detector.thresholds.review:
-                    result.unlike.append((photo, likest))
-                good.append(candidate)
+        for (photo, candidate), found in zip(candidates, compared, strict=True):
+            if found.nearer is not None and not force:
+                result.refused.append((photo, _stranger(found)))
+                continue
+            result.accepted.append(photo)
+            if found.unlike and found.likest is not None:
+                result.unlike.append((photo, found.likest))
+            good.append(candidate)
         if all_or_none and result.refused:
             result.accepted = []
         if result.accepted:
-            result.identity_id = self._store(person, result.identity_id, good)
+            result.identity_id = store(records, person, result.identity_id, good, detector.engine.pack, operator())
+            self._follow(person, result.identity_id, good)
         if known and not (all_or_none and result.refused):
             for account in person.own_accounts:
-                records.add_own_account(known.id, account)
+                records.add_own_account(known.id, account, by=operator())
             if person.reach is not None:
-                records.set_reach(known.id, person.reach)
+                records.set_reach(known.id, person.reach, by=operator())
         return result
 
     def _judge(self, photo: Path, face: int | None) -> Candidate | EnrolmentRefused:
@@ -98,47 +86,54 @@ class Enroller:
         except EnrolmentRefused as refused:
             return refused
 
-    def _stranger(
-        self, candidate: Candidate, own: Sequence[Embedding], identity_id: str | None
-    ) -> EnrolmentRefused | None:
-        detector = self._bench.detector
-        match = nearer_to_another(candidate.embedding, own, identity_id, detector.index, detector.thresholds.review)
-        if match is None:
-            return None
-        return EnrolmentRefused(
-            "nearer_to_another",
-            f"The face is more like {match.identity.name} ({match.identity.id}) than like its own photos; "
-            "if that is right all the same, use --force.",
-        )
-
-    def _store(self, person: Person, identity_id: str | None, good: Sequence[Candidate]) -> str:
-        records, index = self._bench.records, self._bench.detector.index
-        photos = [self._reference(person, candidate) for candidate in good]
-        if identity_id is None:
-            reach = DEFAULT_REACH if person.reach is None else person.reach
-            identity_id = records.add_identity(
-                person.name, person.kind, person.own_accounts, references=photos, reach=reach
-            )
-        else:
-            records.add_references(identity_id, photos)
+    def _follow(self, person: Person, identity_id: str, good: Sequence[Candidate]) -> None:
+        """Brings what was stored into the index."""
+        index = self._bench.detector.index
         embeddings = [*index.embeddings(identity_id), *(candidate.embedding for candidate in good)]
         references = tuple(Reference(f"{number}", {index.pack: vector}) for number, vector in enumerate(embeddings))
-        sequence = records.latest_sequence()
+        sequence = self._bench.records.latest_sequence()
         index.apply(Identity(identity_id, person.name, person.kind, sequence, frozenset(), references))
-        return identity_id
 
-    def _reference(self, person: Person, candidate: Candidate) -> ReferencePhoto:
-        return ReferencePhoto(
+
+def enrolment_limits(settings: Settings) -> EnrolmentLimits:
+    return EnrolmentLimits(**settings.enrolment.model_dump())
+
+
+def store(
+    records: GalleryRecords, person: Person, identity_id: str | None, good: Sequence[Candidate], pack: str, by: str
+) -> str:
+    """Puts the candidates, embedded by `pack`, into the gallery as one change: as references of a known identity, or
+    with a new one, whose id it gives. `by`: an actor of the audit log. Raises DuplicateReference, UnknownIdentity,
+    UnfitId."""
+    photos = [
+        ReferencePhoto(
             provenance=person.provenance,
-            photo_sha256=candidate.sha256,
-            photo_jpeg=candidate.jpeg,
-            width=candidate.width,
-            height=candidate.height,
-            face_box=candidate.face.box,
-            quality=candidate.face.quality,
-            embeddings={self._bench.detector.engine.pack: candidate.embedding},
-            fingerprint=candidate.fingerprint,
+            photo_sha256=one.sha256,
+            photo_jpeg=one.jpeg,
+            width=one.width,
+            height=one.height,
+            face_box=one.face.box,
+            quality=one.face.quality,
+            embeddings={pack: one.embedding},
+            fingerprint=one.fingerprint,
         )
+        for one in good
+    ]
+    if identity_id is not None:
+        records.add_references(identity_id, photos, by=by)
+        return identity_id
+    reach = DEFAULT_REACH if person.reach is None else person.reach
+    return records.add_identity(person.name, person.kind, person.own_accounts, references=photos, reach=reach, by=by)
+
+
+def _stranger(found: Compared) -> EnrolmentRefused:
+    assert found.nearer is not None
+    other = found.nearer.identity
+    return EnrolmentRefused(
+        "nearer_to_another",
+        f"The face is more like {other.name} ({other.id}) than like its own photos; "
+        "if that is right all the same, use --force.",
+    )
 
 
 def report(result: Enrolled, say: Callable[[str], None]) -> None:

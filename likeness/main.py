@@ -10,6 +10,7 @@ from likeness.commands import (
     audit,
     calibrate,
     config,
+    coop,
     dead_letters,
     doctor,
     evaluate,
@@ -20,6 +21,7 @@ from likeness.commands import (
     run_consumer,
     screen,
     serve,
+    tokens,
 )
 from likeness.errors import one_sentence
 
@@ -44,6 +46,8 @@ app.add_typer(config.app, name="config")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(moderators.app, name="moderators")
 app.add_typer(audit.app, name="audit")
+app.add_typer(tokens.app, name="tokens")
+app.add_typer(coop.app, name="coop")
 
 
 def _print_version(wanted: bool) -> None:

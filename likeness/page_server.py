@@ -39,6 +39,11 @@ class PageServer:
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="pages", daemon=True)
 
     @property
+    def alive(self) -> bool:
+        """Whether pages are answered; once they are no longer, only a new process answers them again."""
+        return self._thread.is_alive()
+
+    @property
     def address(self) -> str:
         return f"http://{self._host}:{self._socket.getsockname()[1]}"
 

@@ -11,15 +11,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVarTuple
 
-from sqlalchemy import Text, func, insert, select, type_coerce, update
+from sqlalchemy import Select, Text, func, insert, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.database import Database
 from records.schema_people import AuditRow, AuditStateRow
 
+Columns = TypeVarTuple("Columns")
 FIRST_HASH = "0" * 64
 PAGE = 1000
 STATE = select(AuditStateRow.last_number, AuditStateRow.last_hash).where(AuditStateRow.id == 1)
@@ -42,6 +43,9 @@ Action = Literal[
     "case_decided",
     "decision_undone",
     "decision_sent",
+    "golden_added",  # it tests moderators from now on; details: the right answer
+    "golden_retired",
+    "appeal_received",
     # subject: the moderator's id; of a failed login never what was typed, which may be a password in the wrong field
     "login",
     "login_failed",
@@ -52,6 +56,9 @@ Action = Literal[
     "identity_added",
     "identity_changed",
     "identity_removed",
+    # subject: the token's id
+    "token_added",
+    "token_revoked",
     # subject: what was asked for
     "forbidden",
     "export",
@@ -73,6 +80,33 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries: all that there are, but for what is not None. Moments are aware; `until` is not within."""
+
+    subject: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def narrow(self, wanted: Select[*Columns]) -> Select[*Columns]:
+        """The query for these entries only."""
+        texts = {AuditRow.subject: self.subject, AuditRow.actor: self.actor, AuditRow.action: self.action}
+        for column, text in texts.items():
+            if text is not None:
+                wanted = wanted.where(column == _keepable(text))
+        # By number, in which order moments lie, too: so neither end is looked for among all entries.
+        moments = select(AuditRow.number).limit(1)
+        if self.since is not None:
+            first = moments.where(AuditRow.at >= self.since).order_by(AuditRow.at, AuditRow.number)
+            wanted = wanted.where(AuditRow.number >= first.scalar_subquery())
+        if self.until is not None:
+            last = moments.where(AuditRow.at < self.until).order_by(AuditRow.at.desc(), AuditRow.number.desc())
+            wanted = wanted.where(AuditRow.number <= last.scalar_subquery())
+        return wanted
+
+
+@dataclass(frozen=True, slots=True)
 class AuditBroken:
     """The first entry that is not as it was written, and why: one sentence."""
 
@@ -84,12 +118,12 @@ class AuditLog:
     """Appends and proves. Its methods may raise DatabaseAway or SchemaMismatch. `clock` gives the moment, aware."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
 
     def append(self, actor: str, action: Action, subject: str, details: Mapping[str, Any] | None = None) -> int:
         """Writes an entry in a transaction of its own; gives its number. `details` must be fit for JSON."""
-        with self._database.write() as session:
+        with self.database.write() as session:
             return self.append_in(session, actor, action, subject, details)
 
     def append_in(
@@ -101,9 +135,9 @@ class AuditLog:
         """
         last, previous = session.execute(STATE.with_for_update()).one()
         number = int(last) + 1
-        actor, subject, text = _keepable(actor), _keepable(subject), _keepable(_canonical(details or {}))
+        actor, subject, text = _keepable(actor), _keepable(subject), _keepable(canonical(details or {}))
         at = self._clock().astimezone(UTC)
-        hash_ = _hash(number, at, actor, action, subject, text, previous)
+        hash_ = entry_hash(number, at, actor, action, subject, text, previous)
         session.execute(
             insert(AuditRow).values(
                 number=number, at=at, actor=actor, action=action, subject=subject, details=text, hash=hash_
@@ -116,17 +150,17 @@ class AuditLog:
         self, subject: str | None = None, actor: str | None = None, before: int | None = None, limit: int = 100
     ) -> list[AuditEntry]:
         """Up to `limit` entries, newest first; of this subject, of this actor, with numbers below `before`."""
-        wanted = ENTRIES.order_by(AuditRow.number.desc()).limit(limit)
-        if subject is not None:
-            wanted = wanted.where(AuditRow.subject == _keepable(subject))
-        if actor is not None:
-            wanted = wanted.where(AuditRow.actor == _keepable(actor))
+        return self.find(AuditFilter(subject, actor), before, limit)
+
+    def find(self, which: "AuditFilter", before: int | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Up to `limit` of these entries, newest first, with numbers below `before`."""
+        wanted = which.narrow(ENTRIES).order_by(AuditRow.number.desc()).limit(limit)
         if before is not None:
             wanted = wanted.where(AuditRow.number < before)
-        with self._database.read() as session:
+        with self.database.read() as session:
             return [
                 AuditEntry(
-                    row.number, _moment(row.at), row.actor, row.action, row.subject, json.loads(row.details), row.hash
+                    row.number, moment_of(row.at), row.actor, row.action, row.subject, _readable(row.details), row.hash
                 )
                 for row in session.execute(wanted)
             ]
@@ -136,7 +170,7 @@ class AuditLog:
 
         Sees one moment of the log and holds one page of it at a time.
         """
-        with self._database.read() as session:
+        with self.database.read() as session:
             total = session.scalars(select(func.count()).select_from(AuditRow)).one()
             state = session.execute(STATE).one_or_none()
             number, previous = 0, FIRST_HASH
@@ -162,7 +196,7 @@ def _judged(row: Any, expected: int, previous: str) -> AuditBroken | None:
     if row.number != expected:
         return AuditBroken(expected, f"Entry {expected} is missing: entry {row.number} stands in its place.")
     try:
-        made = _hash(row.number, _moment(row.at), row.actor, row.action, row.subject, row.details, previous)
+        made = entry_hash(row.number, moment_of(row.at), row.actor, row.action, row.subject, row.details, previous)
     except (TypeError, ValueError):  # SQLite keeps anything in any column
         made = None
     if made == row.hash:
@@ -191,13 +225,17 @@ def _judged_end(number: int, newest: str, state: Any) -> AuditBroken | None:
     return None
 
 
-def _hash(number: int, at: datetime, actor: str, action: str, subject: str, details: str, previous: str) -> str:
-    """`details` are canonical JSON already, and go in letter by letter: not a blank in them may change."""
-    head = _canonical([number, at.isoformat(timespec="microseconds"), actor, action, subject])
+def entry_hash(number: int, at: datetime, actor: str, action: str, subject: str, details: str, previous: str) -> str:
+    """The hash of an entry after the one whose hash is `previous`.
+
+    `details` are canonical JSON already, and go in letter by letter: not a blank in them may change.
+    """
+    head = canonical([number, at.isoformat(timespec="microseconds"), actor, action, subject])
     return hashlib.sha256(f'{head[:-1]},{details},"{previous}"]'.encode()).hexdigest()
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no blanks. Raises TypeError or ValueError for what is none."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -206,7 +244,16 @@ def _keepable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-def _moment(kept: datetime | str) -> datetime:
-    """As the driver gives it: SQLite's text has no time zone."""
+def _readable(details: str) -> Mapping[str, Any]:
+    """Details as they lie there; what was made unreadable is shown, and does not hide the other entries."""
+    try:
+        found = json.loads(details)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": details}
+
+
+def moment_of(kept: datetime | str) -> datetime:
+    """From how the driver gives it: SQLite's text has no time zone. Raises ValueError or TypeError for what is none."""
     at = datetime.fromisoformat(kept) if isinstance(kept, str) else kept
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,22 +1,23 @@
-"""Claims: an open case is in one person's hands at a time, and a person holds one case at a time.
+"""Claims: an open case is in one person's hands at a time, and a person holds one case, or those of one campaign.
 
 A claim lasts for a lease, which the browser renews. Once the lease has ended anybody may take the case; until somebody
 does, it stays with its holder, who may have closed a laptop for a minute. Who takes another case gives back the first.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVarTuple, get_args
+from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from records.announcer import utc_now
+from records.audit import AuditLog
 from records.cases import Case, case_of, unknown_case
 from records.database import Database
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing
-from records.queues import CaseStage, QueueRule, stages_of
+from records.golden_copies import GoldenMix, golden_source, put_back
+from records.queues import QueueRule, stages_of
 from records.schema_cases import CaseDecisionRow, CaseRow, CaseSkipRow
 from records.schema_people import ModeratorRow
 
@@ -25,33 +26,26 @@ Columns = TypeVarTuple("Columns")
 _FREED = {"claimed_by": None, "claimed_until": None}
 
 
-@dataclass(frozen=True, slots=True)
-class QueueCount:
-    """What waits in a queue for a role. open: cases to decide, of which `claimed` are in somebody's hands; late: older
-    than `target_minutes`; oldest: when the oldest came, None for an empty queue."""
-
-    queue: str
-    open: int
-    claimed: int
-    late: int
-    oldest: datetime | None
-    target_minutes: int
-
-
 class CaseClaims:
-    """Every method is one transaction and may raise DatabaseAway or SchemaMismatch. `clock` gives the moment, aware."""
+    """Every method is one transaction, with its entry in the audit log, and may raise DatabaseAway or SchemaMismatch.
+    `clock` gives the moment, aware."""
 
     def __init__(
         self,
         database: Database,
         queues: Sequence[QueueRule],
+        audit: AuditLog,
         *,
         lease: timedelta,
+        golden: GoldenMix | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`golden` puts tests among the cases that are given out; None: there are none."""
         self._database = database
         self._rules = {rule.name: rule for rule in queues}
+        self._audit = audit
         self._lease = lease
+        self._golden = golden
         self._clock = clock
 
     def next(self, moderator_id: str, role: str, queue: str | None = None) -> Case | None:
@@ -68,10 +62,12 @@ class CaseClaims:
                     row = session.scalar(first.with_for_update(skip_locked=True))
                     if row is not None:
                         break
+                if row is not None and self._golden is not None:
+                    theirs = [name for name in self._rules if queue in (None, name) and self._stages(name, role)]
+                    row = self._golden.instead_of(session, row, moderator_id, theirs, now) or row
             if row is None:
                 return None
-            take(row, held, moderator_id, now + self._lease)
-            return case_of(row)
+            return self._take(session, row, held, moderator_id, now)
 
     def peek(self, moderator_id: str, role: str, queue: str | None = None) -> Case | None:
         """Which case `next` would find if they held none, as things stand; it stays free."""
@@ -82,18 +78,21 @@ class CaseClaims:
                 return case_of(session.scalars(first).one())
         return None
 
-    def claim(self, case_id: str, moderator_id: str, role: str) -> Case:
-        """The particular case, claimed from now on; theirs already, the lease begins anew. Raises UnknownCase,
-        ClaimRefused."""
+    def claim(self, case_id: str, moderator_id: str, role: str, through: str | None = None) -> Case:
+        """The particular case, claimed from now on; theirs already, the lease begins anew. `through`: the program that
+        did it for them, as the audit log's actor. Raises UnknownCase, ClaimRefused."""
         now = self._clock()
         with self._database.write() as session:
             held = hold(session, moderator_id, case_id)
             row = next((one for one in held if one.id == case_id), None)
-            if row is None:
+            if row is None or self._tests_another(session, row, moderator_id):
                 raise unknown_case(case_id)
             if row.state != "open":
                 raise ClaimRefused("not_open", "The case is decided already; take the next one.")
-            if session.scalar(select(_decided_by(moderator_id, case_id))):
+            left_over = select(and_(literal(role == "lead"), _nobody_is_left(self._roles(row.queue)))).where(
+                CaseRow.id == case_id
+            )
+            if session.scalar(select(decided_by(moderator_id, case_id))) and not session.scalar(left_over):
                 raise ClaimRefused("decided_by_you", "You have decided on this case; now it is another person's turn.")
             if row.stage not in self._stages(row.queue, role):
                 if row.stage == "lead":
@@ -101,15 +100,14 @@ class CaseClaims:
                 raise ClaimRefused("not_your_queue", f"Your role does not work the queue {row.queue}; take another.")
             if row.claimed_by != moderator_id and not is_free(row, now):
                 raise ClaimRefused("held_by_another", "Somebody else is working on the case; take the next one.")
-            take(row, held, moderator_id, now + self._lease)
-            return case_of(row)
+            return self._take(session, row, held, moderator_id, now, through)
 
     def renew(self, case_id: str, moderator_id: str) -> datetime:
-        """The moment at which the lease that begins now will end. Raises ClaimLost."""
+        """The moment at which the lease that begins now, of all that they hold, will end. Raises ClaimLost."""
         until = self._clock() + self._lease
         with self._database.write() as session:
-            renewed = update(CaseRow).where(_theirs(case_id, moderator_id)).values(claimed_until=until)
-            if session.scalar(renewed.returning(CaseRow.id)) is None:
+            renewed = update(CaseRow).where(CaseRow.claimed_by == moderator_id).values(claimed_until=until)
+            if case_id not in session.scalars(renewed.returning(CaseRow.id)).all():
                 raise claim_lost()
         return until
 
@@ -124,7 +122,9 @@ class CaseClaims:
     def release(self, case_id: str, moderator_id: str) -> None:
         """Gives the case back to its queue; nothing happens when it is not theirs."""
         with self._database.write() as session:
-            session.execute(update(CaseRow).where(_theirs(case_id, moderator_id)).values(_FREED))
+            freed = update(CaseRow).where(_theirs(case_id, moderator_id)).values(_FREED)
+            if session.scalar(freed.returning(CaseRow.id)) is not None:
+                put_back(session, case_id)
 
     def skip(self, case_id: str, moderator_id: str, reason: str) -> None:
         """Gives the case back, and `next` never offers it to them again. Raises ReasonMissing, ClaimLost."""
@@ -134,36 +134,43 @@ class CaseClaims:
             freed = update(CaseRow).where(_theirs(case_id, moderator_id)).values(_FREED)
             if session.scalar(freed.returning(CaseRow.id)) is None:
                 raise claim_lost()
-            skipped = CaseSkipRow(case_id=case_id, moderator_id=moderator_id, reason=reason, skipped_at=self._clock())
+            skipped_id = golden_source(session, case_id) or case_id
+            put_back(session, case_id)
+            skipped = CaseSkipRow(
+                case_id=skipped_id, moderator_id=moderator_id, reason=reason, skipped_at=self._clock()
+            )
             session.merge(skipped)  # they may have skipped it before and come back to it by search
+            session.flush()
+            self._audit.append_in(session, moderator_id, "case_skipped", case_id, {"reason": reason})
 
-    def counts(self, role: str) -> list[QueueCount]:
-        """The queues that the role works, in the settings' order."""
-        now = self._clock()
-        with self._database.read() as session:
-            return [
-                self._count(session, rule, stages, now)
-                for rule in self._rules.values()
-                if (stages := stages_of(rule, role))
-            ]
-
-    def counts_of_all(self) -> list[QueueCount]:
-        """All queues with all of their cases, whoever may work them, in the settings' order."""
-        now = self._clock()
-        with self._database.read() as session:
-            return [self._count(session, rule, get_args(CaseStage), now) for rule in self._rules.values()]
-
-    def _count(self, session: Session, rule: QueueRule, stages: Sequence[str], now: datetime) -> QueueCount:
-        here = and_(CaseRow.queue == rule.name, CaseRow.stage.in_(stages))
-        late = CaseRow.opened_at < now - timedelta(minutes=rule.target_minutes)
-        waiting = select(func.count(), func.count().filter(late), func.min(CaseRow.opened_at))
-        total, overdue, oldest = session.execute(waiting.where(CaseRow.state == "open", here)).one()
-        # any holder at all: so put, and without the state, which a claim implies, SQLite finds the few by their index
-        held = select(func.count()).where(CaseRow.claimed_by > "", CaseRow.claimed_until > now, here)
-        return QueueCount(rule.name, total, session.scalar(held) or 0, overdue, oldest, rule.target_minutes)
+    def _take(
+        self,
+        session: Session,
+        row: CaseRow,
+        held: Sequence[CaseRow],
+        moderator_id: str,
+        now: datetime,
+        through: str | None = None,
+    ) -> Case:
+        known = row.claimed_by == moderator_id
+        take(row, held, moderator_id, now + self._lease)
+        session.flush()
+        if not known:
+            said = {"acting_for": moderator_id} if through else {}
+            self._audit.append_in(session, through or moderator_id, "case_claimed", row.id, said)
+        return case_of(row)
 
     def _stages(self, queue: str, role: str) -> Sequence[str]:
         return stages_of(self._rules[queue], role) if queue in self._rules else ()
+
+    def _tests_another(self, session: Session, row: CaseRow, moderator_id: str) -> bool:
+        """Whether it is a copy of a golden case, made for somebody else."""
+        if row.golden_id is None or row.claimed_by == moderator_id:
+            return False
+        return not session.scalar(select(decided_by(moderator_id, row.id)))
+
+    def _roles(self, queue: str) -> Sequence[str]:
+        return self._rules[queue].roles if queue in self._rules else ()
 
     def _keeps(self, row: CaseRow, moderator_id: str, role: str) -> bool:
         return row.claimed_by == moderator_id and row.stage in self._stages(row.queue, role)
@@ -185,19 +192,22 @@ class CaseClaims:
             CaseRow.state == "open",
             CaseRow.queue == queue,
             CaseRow.stage.in_(self._stages(queue, role)),
+            CaseRow.golden_id.is_(None),
             or_(CaseRow.claimed_by.is_(None), ended),
-            ~exists().where(CaseSkipRow.case_id == CaseRow.id, CaseSkipRow.moderator_id == moderator_id),
-            or_(CaseRow.stage == "first", ~_decided_by(moderator_id, CaseRow.id)),
+            ~skipped_by(moderator_id),
+            or_(
+                CaseRow.stage == "first",
+                ~decided_by(moderator_id, CaseRow.id),
+                and_(literal(role == "lead"), _nobody_is_left(self._roles(queue))),
+            ),
         )
 
 
-def hold(session: Session, moderator_id: str, case_id: str | None = None) -> Sequence[CaseRow]:
-    """What the person has in hand, and the case if it exists: nobody changes them until the transaction ends."""
+def hold(session: Session, moderator_id: str, *case_ids: str) -> Sequence[CaseRow]:
+    """What the person has in hand, and the cases if they exist: nobody changes them until the transaction ends."""
     # two tabs of one person would each find nothing in hand, and take a case each
     session.execute(select(ModeratorRow.id).where(ModeratorRow.id == moderator_id).with_for_update(key_share=True))
-    wanted = set(session.scalars(select(CaseRow.id).where(CaseRow.claimed_by == moderator_id)))
-    if case_id is not None:
-        wanted.add(case_id)
+    wanted = {*session.scalars(select(CaseRow.id).where(CaseRow.claimed_by == moderator_id)), *case_ids}
     if not wanted:
         return []
     # in order of id: two persons who take a case from each other would otherwise wait for each other
@@ -233,7 +243,28 @@ def _theirs(case_id: str, moderator_id: str) -> ColumnElement[bool]:
     return and_(CaseRow.id == case_id, CaseRow.claimed_by == moderator_id)
 
 
-def _decided_by(moderator_id: str, case_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+def skipped_by(moderator_id: str) -> ColumnElement[bool]:
+    """Whether the person passed the case of CaseRow on."""
+    return exists().where(CaseSkipRow.case_id == CaseRow.id, CaseSkipRow.moderator_id == moderator_id)
+
+
+def _nobody_is_left(roles: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the case waits for a lead or has been appealed, and all who could decide have decided on it before: then
+    any lead may, or it would wait for ever. `roles`: who works the queue."""
+    may_judge = or_(ModeratorRow.role == "lead", and_(CaseRow.stage == "appeal", ModeratorRow.role.in_(roles)))
+    decided = exists().where(
+        CaseDecisionRow.case_id == CaseRow.id,
+        CaseDecisionRow.decided_by == ModeratorRow.id,
+        CaseDecisionRow.state != "undone",
+    )
+    # said, since of two levels SQLAlchemy would find out one by itself
+    decided = decided.correlate(CaseRow, ModeratorRow)
+    somebody = exists().where(ModeratorRow.disabled_at.is_(None), may_judge, ~decided).correlate(CaseRow)
+    return and_(CaseRow.stage.in_(("lead", "appeal")), ~somebody)
+
+
+def decided_by(moderator_id: str, case_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a decision of theirs on the case stands."""
     return exists().where(
         CaseDecisionRow.case_id == case_id,
         CaseDecisionRow.decided_by == moderator_id,

@@ -8,9 +8,12 @@ from typing import cast
 
 from sqlalchemy import ColumnElement, and_, insert, update
 
+from records.appeals import end_appeal
 from records.database import Database
 from records.decisions import Decision, DecisionRecords
 from records.errors import ReviewOfAnother, UnfitId, UnknownIdentity
+from records.golden_copies import close_copy
+from records.schema_around_cases import AppealRow
 from records.schema_cases import CaseDecisionRow, CaseRow, DecisionToSendRow
 
 log = logging.getLogger(__name__)
@@ -19,16 +22,21 @@ log = logging.getLogger(__name__)
 def close_case(
     database: Database, decisions: DecisionRecords, decision_id: str, case_id: str, clock: Callable[[], datetime]
 ) -> bool:
-    """Closes the case by a decision whose grace period is over; whether it was us who did.
+    """Closes the case by a decision whose grace period is over; whether it was us who did. Of a copy of
+    a golden case nobody learns, so that it counts as not done.
 
     The gallery learns first, in a transaction of its own: who dies after it has it learn the same again, which changes
     nothing. Raises DatabaseAway, SchemaMismatch, MasterKeyError.
     """
     with database.write() as session:
-        account_id = session.get_one(CaseRow, case_id, with_for_update=True).account_id
+        case = session.get_one(CaseRow, case_id, with_for_update=True)
         made = session.get_one(CaseDecisionRow, decision_id)
+        if case.golden_id is not None:
+            close_copy(session, case, made, clock())
+            return False
         if made.state != "pending":
             return False
+        account_id = case.account_id
         made.due_at = None  # from here on nobody takes it back, not even one whose clock is behind
         about, decision = made.identity_id, cast(Decision, made.decision)  # an escalation is never pending
         lesson = (account_id, decision, made.decided_by, case_id, made.note)
@@ -45,11 +53,15 @@ def close_case(
         if made.state != "pending":
             return False
         now = clock()
+        appeal = end_appeal(session, case, made, now)
         kept_back = and_(CaseDecisionRow.case_id == case_id, CaseDecisionRow.state == "first")
+        if appeal is not None:  # what agreed with the decision under appeal was not overruled then
+            kept_back = and_(kept_back, CaseDecisionRow.decided_at > appeal.received_at)
         session.execute(update(CaseDecisionRow).where(kept_back, ~says_the_same(made)).values(state="overruled"))
-        made.state = "final"
+        made.state, made.final_at = "final", now
         case.state, case.closed_at = "closed", now
-        row = {"key": case.account_id, "decision_id": decision_id, "value": _message(case, made), "created_at": now}
+        row = {"key": case.account_id, "decision_id": decision_id, "created_at": now}
+        row["value"] = _message(case, made, appeal)
         session.execute(insert(DecisionToSendRow).values(row))
     return True
 
@@ -60,7 +72,7 @@ def says_the_same(made: CaseDecisionRow) -> ColumnElement[bool]:
     return and_(CaseDecisionRow.decision == made.decision, same_person)
 
 
-def _message(case: CaseRow, made: CaseDecisionRow) -> str:
+def _message(case: CaseRow, made: CaseDecisionRow, appeal: AppealRow | None) -> str:
     return json.dumps(
         {
             "decision_id": made.id,
@@ -73,5 +85,6 @@ def _message(case: CaseRow, made: CaseDecisionRow) -> str:
             "stage": made.stage,
             "decided_by": made.decided_by,
             "decided_at": made.decided_at.isoformat(),
+            "appeal_of": appeal.decision_id if appeal else None,
         }
     )

@@ -5,7 +5,7 @@ platform is told, once. One that does not settle it (the first of four eyes, an 
 `first`, and the case goes on to a second person or to a lead.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -14,8 +14,10 @@ from uuid import uuid4
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from records import case_history
+from records import case_history, golden_copies
 from records.announcer import utc_now
+from records.appeals import judged_person
+from records.audit import AuditLog
 from records.case_claims import claim_lost, give_back, hold, is_free, take
 from records.case_closing import close_case, says_the_same
 from records.case_history import DecisionMade
@@ -26,7 +28,7 @@ from records.errors import DecisionNotOffered, ReasonMissing, TooLate, UnknownDe
 from records.queues import CaseDecision, CaseStage, QueueRule, offered_decisions, stages_of
 from records.schema_cases import CaseDecisionRow, CaseRow
 
-__all__ = ["CaseDecision", "CaseDecisions", "DecidedCase", "DecisionMade"]
+__all__ = ["CaseDecision", "CaseDecisions", "Choice", "DecidedCase", "DecisionMade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,20 @@ class DecidedCase:
     state: CaseState
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What somebody decides, and why. identity_id: whom it is about, when not the identity of the leading finding;
+    decision_id: the id that it gets, when not a new one."""
+
+    decision: str
+    reason: str | None
+    note: str | None = None
+    identity_id: str | None = None
+    decision_id: str | None = None
+
+
 class CaseDecisions:
-    """Every method may raise DatabaseAway or SchemaMismatch.
+    """Every method may raise DatabaseAway or SchemaMismatch; decisions stand with their entries in the audit log.
 
     `grace`: how long a decision can be taken back; `lease`: how long a case that is open again stays with who took the
     decision back; `reasons`: by decision, those that may be given; `clock` gives the moment, aware.
@@ -52,6 +66,7 @@ class CaseDecisions:
         database: Database,
         decisions: DecisionRecords,
         queues: Sequence[QueueRule],
+        audit: AuditLog,
         *,
         grace: timedelta,
         lease: timedelta,
@@ -61,6 +76,7 @@ class CaseDecisions:
         self._database = database
         self._decisions = decisions
         self._rules = {rule.name: rule for rule in queues}
+        self._audit = audit
         self._grace = grace
         self._lease = lease
         self._reasons = reasons
@@ -75,53 +91,88 @@ class CaseDecisions:
         reason: str | None,
         note: str | None = None,
         identity_id: str | None = None,
+        first_judgement: str | None = None,
+        decision_id: str | None = None,
+        through: str | None = None,
     ) -> DecidedCase:
-        """Decides on a case that the person holds, and ends the claim.
+        """Decides a case that is in the person's hands, and ends the claim.
 
-        identity_id: whom the decision is about, when not the identity of the leading finding. Raises UnknownCase,
-        ClaimLost, DecisionNotOffered, ReasonMissing.
+        identity_id: whom the decision is about, when not the identity of the leading finding; first_judgement: what
+        they had judged before they saw how alike the faces are, for the audit log; decision_id: when it is not to be
+        a new one; through: the program that did it for them, as the log's actor. Raises UnknownCase, ClaimLost,
+        DecisionNotOffered, ReasonMissing.
         """
-        now = self._clock()
         with self._database.write() as session:
             case = session.get(CaseRow, case_id, with_for_update=True)
             if case is None:
                 raise unknown_case(case_id)
-            if case.claimed_by != moderator_id:
-                raise claim_lost()
-            rule = self._rules.get(case.queue)
-            stage = cast(CaseStage, case.stage)
-            if rule is None or stage not in stages_of(rule, role) or decision not in offered_decisions(rule, stage):
-                raise DecisionNotOffered(f"The queue {case.queue} does not offer you this decision; choose another.")
-            if reason not in self._reasons.get(decision, ()):
-                raise ReasonMissing("A decision needs a reason from the list; choose one.")
-            if identity_id is not None and identity_id not in _identities(case):
-                raise DecisionNotOffered("The case does not speak of that person; choose one of those it names.")
-            made = CaseDecisionRow(
-                id=str(uuid4()),
-                case_id=case_id,
-                stage=stage,
-                identity_id=identity_id or case.identity_id,
-                decision=decision,
-                reason=reason,
-                note=note.strip() or None if note else None,
-                decided_by=moderator_id,
-                decided_at=now,
-                due_at=now + self._grace,
-            )
-            passes_to = _passes_to(session, rule, made)
-            stage_after = passes_to or stage
-            state_after: CaseState = "open" if passes_to else "decided"
-            made.state = "first" if passes_to else "pending"
-            session.add(made)
-            case.stage, case.state = stage_after, state_after
-            give_back(case)
-            return DecidedCase(made.id, made.due_at if self._grace else None, stage_after, state_after)
+            choice = Choice(decision, reason, note, identity_id, decision_id)
+            decided = self.decide_in(session, case, moderator_id, role, choice)
+            session.flush()
+            said = {"decision_id": decided.decision_id, "decision": decision, "reason": reason}
+            said |= {"first_judgement": first_judgement} if first_judgement else {}
+            said |= {"acting_for": moderator_id} if through else {}
+            self._audit.append_in(session, through or moderator_id, "case_decided", case_id, said)
+            return decided
 
-    def undo(self, decision_id: str, moderator_id: str) -> Case:
+    def decide_in(
+        self,
+        session: Session,
+        case: CaseRow,
+        moderator_id: str,
+        role: str,
+        choice: Choice,
+        batch_id: str | None = None,
+    ) -> DecidedCase:
+        """The same within a write transaction that has locked the case, without an entry in the audit log."""
+        made, passes_to = self.judge(session, case, moderator_id, role, choice)
+        made.batch_id = batch_id
+        made.state = "first" if passes_to else "pending"
+        session.add(made)
+        case.stage, case.state = passes_to or made.stage, "open" if passes_to else "decided"
+        give_back(case)
+        until = made.due_at if self._grace else None
+        return DecidedCase(made.id, until, cast(CaseStage, case.stage), cast(CaseState, case.state))
+
+    def judge(
+        self, session: Session, case: CaseRow, moderator_id: str, role: str, choice: Choice
+    ) -> tuple[CaseDecisionRow, CaseStage | None]:
+        """The decision as it would be made, and who must decide after it: None when it settles the case. Changes
+        nothing. Raises ClaimLost, DecisionNotOffered, ReasonMissing."""
+        if case.claimed_by != moderator_id or case.state != "open":
+            raise claim_lost()
+        rule = self._rules.get(case.queue)
+        stage = cast(CaseStage, case.stage)
+        decision, identity_id = choice.decision, choice.identity_id
+        appealed = judged_person(session, case.id)
+        if rule is None or stage not in stages_of(rule, role) or decision not in offered_decisions(rule, stage):
+            raise DecisionNotOffered(f"The queue {case.queue} does not offer you this decision; choose another.")
+        if choice.reason not in self._reasons.get(decision, ()):
+            raise ReasonMissing("A decision needs a reason from the list; choose one.")
+        if identity_id is not None and identity_id not in _identities(case):
+            raise DecisionNotOffered("The case does not speak of that person; choose one of those it names.")
+        if appealed is not None and identity_id not in (None, *appealed):
+            raise DecisionNotOffered("The appeal is about another person of this case; decide about that one.")
+        now = self._clock()
+        made = CaseDecisionRow(
+            id=choice.decision_id or str(uuid4()),
+            case_id=case.id,
+            stage=stage,
+            identity_id=identity_id or (appealed[0] if appealed else case.identity_id),
+            decision=decision,
+            reason=choice.reason,
+            note=(choice.note or "").strip() or None,
+            decided_by=moderator_id,
+            decided_at=now,
+            due_at=now + self._grace,
+        )
+        return made, _passes_to(session, rule, case, made)
+
+    def undo(self, decision_id: str, moderator_id: str, through: str | None = None) -> Case:
         """The case as it was before the decision, in their hands again; what else they held is given back.
 
-        Raises UnknownDecision, and TooLate when the grace period is over, another has taken up the case, or the
-        decision is not theirs.
+        through: as in `decide`. Raises UnknownDecision, and TooLate when the grace period is over, another has taken up
+        the case, or the decision is not theirs.
         """
         now = self._clock()
         with self._database.write() as session:
@@ -130,15 +181,24 @@ class CaseDecisions:
                 raise UnknownDecision("There is no such decision; look at your latest ones.")
             held = hold(session, moderator_id, made.case_id)
             case = next(row for row in held if row.id == made.case_id)
-            session.refresh(made)  # it may have become final while we waited for the case
-            if made.decided_by != moderator_id:
-                raise TooLate("Another person made this decision; only they can take it back.")
-            if case_history.undo_until(made, now) is None or not _untouched(case, made, now):
-                raise TooLate("The decision can no longer be taken back; tell a lead if it was wrong.")
-            made.state = "undone"
-            case.state, case.stage = "open", made.stage
+            self.undo_in(session, made, case, moderator_id)
             take(case, held, moderator_id, now + self._lease)
+            session.flush()
+            said = {"decision_id": decision_id} | ({"acting_for": moderator_id} if through else {})
+            self._audit.append_in(session, through or moderator_id, "decision_undone", case.id, said)
             return case_of(case)
+
+    def undo_in(self, session: Session, made: CaseDecisionRow, case: CaseRow, moderator_id: str) -> None:
+        """Takes the decision back within a write transaction that has locked the case, which is open then and in
+        nobody's hands. Raises TooLate."""
+        now = self._clock()
+        session.refresh(made)  # it may have become final while we waited for the case
+        if made.decided_by != moderator_id:
+            raise TooLate("Another person made this decision; only they can take it back.")
+        if case_history.undo_until(made, now) is None or not _untouched(case, made, now):
+            raise TooLate("The decision can no longer be taken back; tell a lead if it was wrong.")
+        made.state = "undone"
+        case.state, case.stage = "open", made.stage
 
     def finish_due(self) -> int:
         """Finishes the decisions whose grace period is over: the gallery learns, the case is closed, and the decision
@@ -146,11 +206,16 @@ class CaseDecisions:
         passed = CaseDecisionRow.due_at <= self._clock()
         due = (
             select(CaseDecisionRow.id, CaseDecisionRow.case_id)
-            .where(CaseDecisionRow.state == "pending", or_(passed, CaseDecisionRow.due_at.is_(None)))
+            .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
+            .where(
+                CaseDecisionRow.state == "pending",
+                or_(passed, CaseDecisionRow.due_at.is_(None)),
+                CaseRow.golden_id.is_(None),
+            )
             .order_by(CaseDecisionRow.decided_at)
         )
         with self._database.read() as session:
-            waiting = session.execute(due).all()
+            waiting = [*session.execute(due), *session.execute(golden_copies.due(self._clock()))]
         return sum(close_case(self._database, self._decisions, *row, self._clock) for row in waiting)
 
     def history(self, case_id: str) -> list[DecisionMade]:
@@ -158,6 +223,11 @@ class CaseDecisions:
         reviewer, what the first one did is left out, so that the second judges alone."""
         with self._database.read() as session:
             return case_history.of_case(session, case_id, self._clock())
+
+    def standing(self, case_ids: Collection[str]) -> dict[str, DecisionMade]:
+        """Of those cases that are decided or closed, the decision that stands."""
+        with self._database.read() as session:
+            return case_history.standing(session, case_ids, self._clock())
 
     def recent(self, moderator_id: str, limit: int = 20) -> list[DecisionMade]:
         """The person's own decisions, newest first."""
@@ -173,12 +243,12 @@ def _identities(case: CaseRow) -> set[str]:
     return {case.identity_id, *named} - {None}
 
 
-def _passes_to(session: Session, rule: QueueRule, made: CaseDecisionRow) -> CaseStage | None:
+def _passes_to(session: Session, rule: QueueRule, case: CaseRow, made: CaseDecisionRow) -> CaseStage | None:
     """Who must decide after this decision; None when it settles the case."""
     if made.decision == "escalated":
         return "lead"
     if made.stage == "first":
-        return "second" if rule.four_eyes else None
+        return "second" if rule.four_eyes or case.double_review else None
     if made.stage == "second":
         first = exists().where(
             CaseDecisionRow.case_id == made.case_id,

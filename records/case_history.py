@@ -1,13 +1,15 @@
 """What was decided on cases, for people to read: of one case, or by one person."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.orm import Session
 
 from records.queues import CaseDecision, CaseStage
+from records.schema_around_cases import AppealRow
 from records.schema_cases import CaseDecisionRow, CaseRow
 from records.schema_people import ModeratorRow
 
@@ -18,8 +20,9 @@ told, and something else was."""
 
 @dataclass(frozen=True, slots=True)
 class DecisionMade:
-    """stage: at which it was made; undo_until: while it can be taken back, until when; whether another person has taken
-    up the case since shows only when it is tried."""
+    """stage: at which it was made; batch_id: of all that were made with it at once, on a campaign; undo_until:
+    while it can be taken back, until when; whether another person has taken up the case since shows only when it is
+    tried."""
 
     id: str
     case_id: str
@@ -34,12 +37,17 @@ class DecisionMade:
     decided_at: datetime
     state: DecisionState
     undo_until: datetime | None
+    batch_id: str | None
 
 
 def of_case(session: Session, case_id: str, now: datetime) -> list[DecisionMade]:
-    """Oldest first. While the case is at its second reviewer, what the first one did is left out."""
+    """Oldest first. While the case is at its second reviewer, what the first one did is left out; while an appeal is
+    open, what was decided before it, so that nobody learns who did."""
     hidden = and_(CaseRow.stage == "second", CaseRow.state != "closed", CaseDecisionRow.stage == "first")
-    made = _made(CaseDecisionRow.case_id == case_id, ~hidden).order_by(CaseDecisionRow.decided_at)
+    appealed = exists().where(
+        AppealRow.case_id == case_id, AppealRow.state == "open", AppealRow.received_at >= CaseDecisionRow.decided_at
+    )
+    made = _made(CaseDecisionRow.case_id == case_id, ~hidden, ~appealed).order_by(CaseDecisionRow.decided_at)
     return [_decision_made(*row, now) for row in session.execute(made)]
 
 
@@ -47,6 +55,28 @@ def of_moderator(session: Session, moderator_id: str, limit: int, now: datetime)
     """Newest first."""
     made = _made(CaseDecisionRow.decided_by == moderator_id).order_by(CaseDecisionRow.decided_at.desc())
     return [_decision_made(*row, now) for row in session.execute(made.limit(limit))]
+
+
+def standing(session: Session, case_ids: Collection[str], now: datetime) -> dict[str, DecisionMade]:
+    """By case, the last decision that is pending or final."""
+    settled = CaseDecisionRow.state.in_(("pending", "final"))
+    made = _made(CaseDecisionRow.case_id.in_(case_ids), settled).order_by(CaseDecisionRow.decided_at)
+    return {row[0].case_id: _decision_made(*row, now) for row in session.execute(made)}
+
+
+def final_ones(
+    session: Session, *which: ColumnElement[bool], limit: int, now: datetime
+) -> list[tuple[DecisionMade, datetime]]:
+    """Final decisions, each with the moment at which it became final, in that order."""
+    made = _made(CaseDecisionRow.final_at.is_not(None), *which).order_by(CaseDecisionRow.final_at, CaseDecisionRow.id)
+    found = session.execute(made.limit(limit)).all()
+    return [(_decision_made(*row, now), row[0].final_at) for row in found if row[0].final_at]
+
+
+def find(session: Session, decision_id: str, now: datetime) -> DecisionMade | None:
+    """The decision of this id, None when there is none."""
+    row = session.execute(_made(CaseDecisionRow.id == decision_id)).one_or_none()
+    return _decision_made(*row, now) if row else None
 
 
 def undo_until(made: CaseDecisionRow, now: datetime) -> datetime | None:
@@ -79,4 +109,5 @@ def _decision_made(made: CaseDecisionRow, account_id: str, moderator_name: str, 
         decided_at=made.decided_at,
         state=cast(DecisionState, made.state),
         undo_until=undo_until(made, now),
+        batch_id=made.batch_id,
     )

@@ -10,18 +10,21 @@ from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from records.keys import DataKey
-from records.schema_cases import CasePictureRow
+from records.schema_cases import CaseFingerprintRow, CasePictureRow
 
-_PICTURE, _FACES = "case-picture", "case-faces"
+_PICTURE, _FACES, _FINGERPRINT = "case-picture", "case-faces", "case-fingerprint"
+_HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class CasePicture:
     """jpeg: the avatar, upright. faces: where they lie, in pixels of the JPEG and of the references' photos:
-    {"avatar": [{"box": [x, y, w, h], "landmarks": [[x, y] * 5]}, ...], "references": {reference id: {the same}}}."""
+    {"avatar": [{"box": [x, y, w, h], "landmarks": [[x, y] * 5]}, ...], "references": {reference id: {the same}}}.
+    turns: of a new one, its PDQ as it is and after each turn, 32 bytes each; none for a picture too plain for it."""
 
     jpeg: bytes
     faces: Mapping[str, Any]
+    turns: bytes = b""
 
 
 def put(session: Session, case_id: str, picture: CasePicture, master_key: bytes, kept_until: datetime) -> None:
@@ -35,6 +38,9 @@ def put(session: Session, case_id: str, picture: CasePicture, master_key: bytes,
         "kept_until": kept_until,
     }
     session.execute(insert(CasePictureRow).values(row))
+    if picture.turns:
+        sealed = data_key.seal(picture.turns[:_HASH_BYTES], _FINGERPRINT)
+        session.execute(insert(CaseFingerprintRow).values({"case_id": case_id, "sealed": sealed}))
 
 
 def find(session: Session, case_id: str, master_key: bytes, now: datetime) -> CasePicture | None:
@@ -46,7 +52,12 @@ def find(session: Session, case_id: str, master_key: bytes, now: datetime) -> Ca
     return CasePicture(data_key.open(row.picture, _PICTURE), json.loads(data_key.open(row.faces, _FACES)))
 
 
-def erase(session: Session, now: datetime) -> int:
-    """Erases those whose retention has passed; returns how many."""
+def open_fingerprint(case_id: str, wrapped: bytes, sealed: bytes, master_key: bytes) -> bytes:
+    """The 32 bytes of the picture's PDQ. Raises MasterKeyError, SealBroken."""
+    return DataKey.unwrap(case_id, wrapped, master_key).open(sealed, _FINGERPRINT)
+
+
+def erase(session: Session, now: datetime) -> list[str]:
+    """Erases those whose retention has passed; gives their cases' ids."""
     passed = delete(CasePictureRow).where(CasePictureRow.kept_until <= now).returning(CasePictureRow.case_id)
-    return len(session.scalars(passed).all())
+    return list(session.scalars(passed))

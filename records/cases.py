@@ -5,6 +5,7 @@ takes decisions and takes them back, 4. case_closing.py draws the consequences o
 5. decision_outbox.py hands the decision to who tells the platform.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -21,9 +22,11 @@ from records.announcer import utc_now
 from records.case_pictures import CasePicture
 from records.database import Database
 from records.errors import UnknownCase
+from records.picture_groups import PictureGroups
 from records.queues import CaseStage, QueueRule, route
 from records.schema import IdentityRow
-from records.schema_cases import BAND, CaseCommentRow, CaseRow
+from records.schema_around_cases import CoopReportRow
+from records.schema_cases import BAND, CaseCommentRow, CasePictureRow, CaseRow
 from records.schema_people import ModeratorRow
 
 __all__ = ["Case", "CasePicture", "CaseRecords", "CaseState", "Comment", "NewCase", "QueueRule"]
@@ -40,7 +43,7 @@ _LOWEST = "00000000-0000-0000-0000-000000000000"
 class NewCase:
     """A review that becomes a case. id: the review's; kind, identity_*: of its leading finding; priority: higher is
     worked first; held: the identity is in quarantine; evidence: JSON, without names; reference_id, similarity,
-    threshold: of the leading finding, where it compares faces."""
+    threshold: of the leading finding, where it compares faces; picture_url: where the platform keeps the picture."""
 
     id: str
     event_id: str
@@ -59,6 +62,7 @@ class NewCase:
     reference_id: str | None = None
     similarity: float | None = None
     threshold: float | None = None
+    picture_url: str | None = None
 
     @property
     def band(self) -> int | None:
@@ -109,15 +113,17 @@ class Comment:
     written_at: datetime
 
 
-_KEPT = tuple(name for name in (*NewCase.__dataclass_fields__, "band") if name not in ("similarity", "threshold"))
+_NOT_KEPT = ("similarity", "threshold", "picture_url")
+_KEPT = tuple(name for name in (*NewCase.__dataclass_fields__, "band") if name not in _NOT_KEPT)
 """What the row of a case takes from the new one."""
 
 
 class CaseRecords:
     """Every method is one transaction and may raise DatabaseAway or SchemaMismatch.
 
-    `queues`: in the order in which they take cases; `keep_pictures`: how long a case's picture is kept; `clock` gives
-    the moment, aware.
+    `queues`: in the order in which they take cases; `keep_pictures`: how long a case's picture is kept;
+    `double_review_rate`: share of the cases that two people judge; `report_to_coop`: whether each new case is noted for
+    records/coop_reports.py; `clock` gives the moment, aware.
     """
 
     def __init__(
@@ -127,30 +133,43 @@ class CaseRecords:
         queues: Sequence[QueueRule],
         *,
         keep_pictures: timedelta,
+        double_review_rate: float = 0.0,
+        report_to_coop: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
         self._master_key = master_key
         self._queues = queues
         self._keep_pictures = keep_pictures
+        self._double_review_rate = double_review_rate
+        self._report_to_coop = report_to_coop
         self._clock = clock
+        self._groups = PictureGroups(master_key)
 
     def open(self, new: NewCase, picture: CasePicture | None) -> bool:
         """Whether the case is new; one that is there already stays as it is, whatever became of it."""
         now = self._clock()
         row = {name: getattr(new, name) for name in _KEPT} | {
             "opened_at": now,
-            "double_review": False,
+            "double_review": sampled(new.id, self._double_review_rate),
             "queue": route(self._queues, new.kind, new.identity_kind, new.held),
             "state": "open",
             "stage": "first",
         }
+        if picture is not None and picture.turns:
+            with self._database.read() as session:
+                self._groups.catch_up(session)  # all of them, the first time: not while others wait to write
         insert_into = postgresql.insert if self._database.postgresql else sqlite.insert
         with self._database.write() as session:
             if session.scalar(insert_into(CaseRow).values(row).on_conflict_do_nothing().returning(CaseRow.id)) is None:
                 return False
             if picture is not None:
+                group = self._groups.group_of(session, new.id, picture.turns, now) if picture.turns else new.id
+                session.execute(update(CaseRow).where(CaseRow.id == new.id).values(picture_group=group))
                 case_pictures.put(session, new.id, picture, self._master_key, now + self._keep_pictures)
+            if self._report_to_coop:
+                report = {"case_id": new.id, "created_at": now, "picture_url": new.picture_url}
+                session.execute(insert(CoopReportRow).values(report))
         return True
 
     def reroute(self) -> int:
@@ -177,13 +196,22 @@ class CaseRecords:
         with self._database.read() as session:
             return case_pictures.find(session, case_id, self._master_key, self._clock())
 
+    def pictured(self, case_ids: Iterable[str]) -> set[str]:
+        """Those of the cases that have a picture which may still be shown."""
+        kept = select(CasePictureRow.case_id).where(
+            CasePictureRow.case_id.in_(set(case_ids)), CasePictureRow.kept_until > self._clock()
+        )
+        with self._database.read() as session:
+            return set(session.scalars(kept))
+
     def erase_pictures(self, now: datetime) -> int:
         """Erases those whose retention has passed; returns how many."""
         with self._database.write() as session:
             erased = case_pictures.erase(session, now)
         if erased:
+            self._groups.forget(erased)
             self._database.empty_log()
-        return erased
+        return len(erased)
 
     def search(self, text: str, limit: int = 50) -> list[Case]:
         """Cases with exactly this account, event, identity or case id, or whose id begins with it (from ID_START
@@ -207,6 +235,14 @@ class CaseRecords:
         with self._database.read() as session:
             return _newest(session, limit, CaseRow.identity_id == identity_id)
 
+    def of_picture(self, case: Case, limit: int) -> list[Case]:
+        """The other cases that show the same picture, newest first."""
+        if case.picture_group is None:
+            return []
+        same = and_(CaseRow.picture_group == case.picture_group, CaseRow.id != case.id, CaseRow.golden_id.is_(None))
+        with self._database.read() as session:
+            return _newest(session, limit, same)
+
     def names(self, identity_ids: Iterable[str]) -> dict[str, str]:
         """By id, the names of those identities that still are there."""
         named = select(IdentityRow.id, IdentityRow.name).where(IdentityRow.id.in_(set(identity_ids)))
@@ -218,17 +254,35 @@ class CaseRecords:
         if not (text := text.strip()):
             return
         with self._database.write() as session:
-            if session.get(CaseRow, case_id) is None:
+            case = session.get(CaseRow, case_id)
+            if case is None:
                 raise unknown_case(case_id)
-            row = {"case_id": case_id, "moderator_id": moderator_id, "text": text, "written_at": self._clock()}
+            row = {"case_id": case_id, "moderator_id": moderator_id, "stage": case.stage, "text": text}
+            row |= {"written_at": self._clock()}
             session.execute(insert(CaseCommentRow).values(row))
 
-    def comments(self, case_id: str) -> list[Comment]:
-        """Oldest first."""
+    def count_comments(self, case_id: str) -> int:
+        """How many comments there are on the case."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).where(CaseCommentRow.case_id == case_id)) or 0
+
+    def is_pictured(self, case_id: str) -> bool:
+        """Whether `picture` would find one."""
+        kept = select(CasePictureRow.case_id).where(
+            CasePictureRow.case_id == case_id, CasePictureRow.kept_until > self._clock()
+        )
+        with self._database.read() as session:
+            return session.scalar(kept) is not None
+
+    def comments(self, case_id: str, reader_id: str = "") -> list[Comment]:
+        """Oldest first. While the case is at its second reviewer, what others wrote before is left out, so that the
+        second judges alone."""
+        blind = and_(CaseRow.stage == "second", CaseRow.state == "open", CaseCommentRow.stage == "first")
         written = (
             select(CaseCommentRow, ModeratorRow.name)
             .join(ModeratorRow, ModeratorRow.id == CaseCommentRow.moderator_id)
-            .where(CaseCommentRow.case_id == case_id)
+            .join(CaseRow, CaseRow.id == CaseCommentRow.case_id)
+            .where(CaseCommentRow.case_id == case_id, or_(~blind, CaseCommentRow.moderator_id == reader_id))
             .order_by(CaseCommentRow.id)
         )
         with self._database.read() as session:
@@ -241,12 +295,22 @@ def case_of(row: CaseRow) -> Case:
     return Case(**facts | {"evidence": json.loads(row.evidence)})
 
 
+def sampled(case_id: str, rate: float) -> bool:
+    """Whether the case is one of the share `rate`, 0..1, that two people judge: the same in every process."""
+    return int.from_bytes(hashlib.sha256(case_id.encode()).digest()[:8]) < rate * 2**64
+
+
 def unknown_case(case_id: str) -> UnknownCase:
     return UnknownCase(f"There is no case {case_id}; search for it by its account or its event.")
 
 
 def _newest(session: Session, limit: int, which: ColumnElement[bool]) -> list[Case]:
-    newest = select(CaseRow).where(which).order_by(CaseRow.opened_at.desc(), CaseRow.id.desc()).limit(limit)
+    newest = (
+        select(CaseRow)
+        .where(which, CaseRow.golden_id.is_(None))
+        .order_by(CaseRow.opened_at.desc(), CaseRow.id.desc())
+        .limit(limit)
+    )
     return [case_of(row) for row in session.scalars(newest)]
 
 

@@ -19,7 +19,7 @@ from records.errors import DatabaseAway, SchemaMismatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 7_301_100_001  # PostgreSQL advisory locks are numbers; these are ours
-SOLE_LOCKS = {"relay": 7_301_100_002, "decisions": 7_301_100_003}
+SOLE_LOCKS = {"relay": 7_301_100_002, "decisions": 7_301_100_003, "coop": 7_301_100_004}
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 

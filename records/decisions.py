@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from records import decision_log, quarantine
 from records.announcer import Announcer, utc_now
+from records.audit import AuditLog
 from records.database import Database
 from records.decision_log import Decision, DecisionEntry
 from records.errors import ReviewOfAnother
@@ -51,6 +52,7 @@ class DecisionRecords:
         self._rule = rule
         self._clock = clock
         self._announcer = Announcer(database, master_key, clock)
+        self._audit = AuditLog(database, clock=clock)
 
     def record(
         self,
@@ -93,12 +95,15 @@ class DecisionRecords:
             log.warning("identity quarantined", extra={"identity_id": identity_id, "reason": reason})
         return consequences
 
-    def lift_quarantine(self, identity_id: str) -> bool:
-        """Whether the identity was in quarantine; only decisions made after this count towards the next."""
+    def lift_quarantine(self, identity_id: str, *, by: str | None = None) -> bool:
+        """Whether the identity was in quarantine; only decisions made after this count towards the next. With `by`, an
+        actor of the audit log, it is noted there."""
         with self._announcer.holding(identity_id) as (session, data_key):
             lifted = quarantine.end(session, identity_id, self._clock())
             if lifted:
                 self._announcer.announce(session, identity_id, data_key)
+                if by is not None:
+                    self._audit.append_in(session, by, "identity_changed", identity_id, {"quarantined": False})
         return lifted
 
     def history(self, identity_id: str, limit: int = 100) -> tuple[DecisionEntry, ...]:

@@ -94,6 +94,30 @@ class LoginTaken(RecordsError):
     reason = "login_taken"
 
 
+class NotAdmitted(RecordsError):
+    """Somebody for whom the OpenID Connect provider vouches may not come in. `reason`: no_role, login_disabled,
+    login_taken or unfit_login; `moderator_id`: who they are here, where that is known."""
+
+    reason: str  # type: ignore[misc]  # here it differs from one error to the next
+
+    def __init__(self, reason: str, text: str, moderator_id: str | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.moderator_id = moderator_id
+
+
+class LastAdministrator(RecordsError):
+    """Nobody would be left who may change people and settings."""
+
+    reason = "last_administrator"
+
+
+class OwnRights(RecordsError):
+    """Somebody would change their own role, or disable themselves."""
+
+    reason = "own_rights"
+
+
 class UnfitLogin(RecordsError):
     """A login or a moderator's name is blank, too long, or has characters that do not print."""
 
@@ -141,7 +165,8 @@ class ClaimLost(RecordsError):
 
 
 class ClaimRefused(RecordsError):
-    """The case cannot be had. `reason`: held_by_another, not_open, not_your_queue, decided_by_you or lead_only."""
+    """The case cannot be had. `reason`: held_by_another, not_open, not_your_queue, decided_by_you, lead_only, or of a
+    whole campaign nothing_free."""
 
     reason: str  # type: ignore[misc]  # here it differs from one error to the next
 
@@ -162,6 +187,17 @@ class DecisionNotOffered(RecordsError):
     reason = "decision_not_offered"
 
 
+class AppealRefused(RecordsError):
+    """An appeal cannot be taken in. `reason`: appeal_empty, appeal_too_long, appeal_too_early, appeal_open,
+    appeal_again (only a lead lets in a second one) or appeal_over (there were two)."""
+
+    reason: str  # type: ignore[misc]  # here it differs from one error to the next
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
 class UnknownDecision(RecordsError):
     """No decision has this id."""
 
@@ -172,3 +208,25 @@ class TooLate(RecordsError):
     """The decision can no longer be taken back, or not by this person."""
 
     reason = "too_late"
+
+
+class GoldenRefused(RecordsError):
+    """The case cannot be made one that tests others. `reason`: not_an_answer, not_closed or picture_erased."""
+
+    reason: str  # type: ignore[misc]  # here it differs from one error to the next
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class UnknownToken(RecordsError):
+    """No token of the API has this id, or it is revoked already."""
+
+    reason = "unknown_token"
+
+
+class UnfitToken(RecordsError):
+    """A token's name is blank or does not print, or it is to have no scope or one that there is not."""
+
+    reason = "unfit_token"

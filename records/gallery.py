@@ -3,13 +3,16 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
 
 from detector.identity import DEFAULT_REACH, Identity
 from detector.verdict import IdentityKind
 from records import decision_log, gallery_listing, pack_move
 from records.announcer import Announcer, utc_now
+from records.audit import Action, AuditLog
 from records.database import Database
 from records.enrolment import insert_identity, insert_references, open_photo
 from records.errors import UnknownIdentity, UnknownReference
@@ -29,7 +32,8 @@ def _random_id() -> str:
 
 class GalleryRecords:
     """Identities and their references. Every method is one transaction and may raise DatabaseAway or SchemaMismatch;
-    those that seal or open something raise MasterKeyError when the master key is not the database's.
+    those that seal or open something raise MasterKeyError when the master key is not the database's. With `by`, an
+    actor of the audit log, a change is noted there.
 
     `clock` gives the moment, aware; `new_id` a fresh text that is used in no other id.
     """
@@ -47,6 +51,7 @@ class GalleryRecords:
         self._clock = clock
         self._new_id = new_id
         self._announcer = Announcer(database, master_key, clock)
+        self._audit = AuditLog(database, clock=clock)
 
     def add_identity(
         self,
@@ -57,6 +62,7 @@ class GalleryRecords:
         references: Sequence[ReferencePhoto] = (),
         status: IdentityStatus = "active",
         reach: int = DEFAULT_REACH,
+        by: str | None = None,
     ) -> str:
         """The new identity's id. Its references, when given, arrive with it in one change. `reach`: 1..5.
 
@@ -68,35 +74,35 @@ class GalleryRecords:
         with self._database.write() as session:
             self._announcer.prove_master_key(session)
             insert_identity(session, data_key, self._master_key, name, kind, status, reach, own_accounts, now)
-            insert_references(session, data_key, references, self._new_id, now)
+            reference_ids = insert_references(session, data_key, references, self._new_id, now)
             self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_added", identity_id, references=reference_ids)
         return identity_id
 
     def add_reference(self, identity_id: str, photo: ReferencePhoto) -> str:
         """The new reference's id. Raises UnknownIdentity, DuplicateReference."""
         return self.add_references(identity_id, [photo])[0]
 
-    def add_references(self, identity_id: str, photos: Sequence[ReferencePhoto]) -> list[str]:
+    def add_references(self, identity_id: str, photos: Sequence[ReferencePhoto], *, by: str | None = None) -> list[str]:
         """The new references' ids, all of them or none, as one change. Raises UnknownIdentity, DuplicateReference."""
         with self._announcer.holding(identity_id) as (session, data_key):
             reference_ids = insert_references(session, data_key, photos, self._new_id, self._clock())
             if reference_ids:
                 self._announcer.announce(session, identity_id, data_key)
+                self._note(session, by, "identity_changed", identity_id, references_added=reference_ids)
         return reference_ids
 
-    def remove_reference(self, reference_id: str) -> None:
+    def remove_reference(self, reference_id: str, *, by: str | None = None) -> None:
         """Erases the reference, its photo and its embeddings. Raises UnknownReference."""
-        with self._database.read() as session:
-            identity_id = session.scalar(select(ReferenceRow.identity_id).where(ReferenceRow.id == reference_id))
-        if identity_id is None:
-            raise UnknownReference(f"There is no reference {reference_id}.")
+        identity_id = self._owner(reference_id)
         with self._announcer.holding(identity_id) as (session, data_key):
             if session.scalar(delete(ReferenceRow).where(ReferenceRow.id == reference_id).returning(1)) is None:
                 raise UnknownReference(f"There is no reference {reference_id}.")
             self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_changed", identity_id, reference_removed=reference_id)
         self._database.empty_log()
 
-    def remove_identity(self, identity_id: str) -> None:
+    def remove_identity(self, identity_id: str, *, by: str | None = None) -> None:
         """Erases the identity with its key and all that hangs on it, and announces a tombstone.
 
         It needs no master key: a person can be erased after the key is lost. Raises UnknownIdentity.
@@ -105,6 +111,7 @@ class GalleryRecords:
             if session.scalar(delete(IdentityRow).where(IdentityRow.id == identity_id).returning(1)) is None:
                 raise UnknownIdentity(f"There is no identity {identity_id}.")
             self._announcer.announce(session, identity_id, None)
+            self._note(session, by, "identity_removed", identity_id)
         self._database.empty_log()
 
     def set_status(self, identity_id: str, status: IdentityStatus) -> None:
@@ -113,16 +120,43 @@ class GalleryRecords:
             session.execute(update(IdentityRow).where(IdentityRow.id == identity_id).values(status=status))
             self._announcer.announce(session, identity_id, data_key)
 
-    def set_reach(self, identity_id: str, reach: int) -> bool:
+    def set_suspended(self, identity_id: str, suspended: bool, *, by: str | None = None) -> bool:
+        """Whether it was otherwise before: nothing is found for a suspended identity, which keeps all that it has.
+        What is neither active nor suspended stays as it is. Raises UnknownIdentity."""
+        before, after = ("active", "suspended") if suspended else ("suspended", "active")
+        other = (IdentityRow.id == identity_id) & (IdentityRow.status == before)
+        with self._announcer.holding(identity_id) as (session, data_key):
+            if session.scalar(update(IdentityRow).where(other).values(status=after).returning(1)) is None:
+                return False
+            self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_changed", identity_id, suspended=suspended)
+        return True
+
+    def suspend_reference(self, reference_id: str, suspended: bool, *, by: str | None = None) -> bool:
+        """Whether it was otherwise before: nothing is compared with a suspended reference, which is kept. Raises
+        UnknownReference."""
+        identity_id = self._owner(reference_id)
+        was = ReferenceRow.suspended_at.is_(None) if suspended else ReferenceRow.suspended_at.is_not(None)
+        other = update(ReferenceRow).where(ReferenceRow.id == reference_id, was)
+        with self._announcer.holding(identity_id) as (session, data_key):
+            at = self._clock() if suspended else None
+            if session.scalar(other.values(suspended_at=at).returning(1)) is None:
+                return False
+            self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_changed", identity_id, reference=reference_id, suspended=suspended)
+        return True
+
+    def set_reach(self, identity_id: str, reach: int, *, by: str | None = None) -> bool:
         """Whether it was another before. `reach`: 1 (known to few) to 5 (worldwide). Raises UnknownIdentity."""
         other = (IdentityRow.id == identity_id) & (IdentityRow.reach != checked_reach(reach))
         with self._announcer.holding(identity_id) as (session, data_key):
             if session.scalar(update(IdentityRow).where(other).values(reach=reach).returning(1)) is None:
                 return False
             self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_changed", identity_id, reach=reach)
         return True
 
-    def add_own_account(self, identity_id: str, account_id: str) -> bool:
+    def add_own_account(self, identity_id: str, account_id: str, *, by: str | None = None) -> bool:
         """Whether the account is new to the identity. Raises UnknownIdentity, UnfitId for a blank account."""
         checked_account_id(account_id)
         with self._announcer.holding(identity_id) as (session, data_key):
@@ -132,9 +166,10 @@ class GalleryRecords:
                 return False
             session.execute(insert(OwnAccountRow).values(identity_id=identity_id, account_id=account_id))
             self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_changed", identity_id, own_account_added=account_id)
         return True
 
-    def remove_own_account(self, identity_id: str, account_id: str) -> bool:
+    def remove_own_account(self, identity_id: str, account_id: str, *, by: str | None = None) -> bool:
         """Whether the identity had the account; decisions that made it so stand no more. Raises UnknownIdentity."""
         with self._announcer.holding(identity_id) as (session, data_key):
             decision_log.forget_owner(session, identity_id, account_id, self._clock())
@@ -144,6 +179,7 @@ class GalleryRecords:
             if session.scalar(had.returning(1)) is None:
                 return False
             self._announcer.announce(session, identity_id, data_key)
+            self._note(session, by, "identity_changed", identity_id, own_account_removed=account_id)
         return True
 
     def references_without(self, pack: str) -> Iterator[tuple[str, str]]:
@@ -223,13 +259,20 @@ class GalleryRecords:
         with self._database.read() as session:
             return open_photo(session, self._announcer.unwrap, reference_id)
 
-    def identities(self, pack: str | None = None) -> Iterator[Identity]:
+    def identities(self, pack: str | None = None, *, after: int = 0) -> Iterator[Identity]:
         """The active identities that have references, as of one moment, opened as they are asked for.
 
-        With `pack`, only references with an embedding of it. Close the iterator when leaving it early.
+        With `pack`, only references with an embedding of it; with `after`, only identities whose newest change has a
+        higher sequence number. Close the iterator when leaving it early.
         """
         with self._database.read() as session:
-            yield from active_identities(session, self._announcer.unwrap, pack)
+            yield from active_identities(session, self._announcer.unwrap, pack, IdentityRow.sequence > after)
+
+    def active_sequences(self) -> dict[str, int]:
+        """The sequence number of each active identity's newest change, by its id."""
+        active = select(IdentityRow.id, IdentityRow.sequence).where(IdentityRow.status == "active")
+        with self._database.read() as session:
+            return {row.id: row.sequence for row in session.execute(active)}
 
     def data_keys(self, identity_ids: Sequence[str]) -> dict[str, DataKey]:
         """The data keys by identity id; one that is missing has been erased."""
@@ -247,3 +290,16 @@ class GalleryRecords:
         """The sequence number of the newest change; 0 before the first."""
         with self._database.read() as session:
             return session.scalars(select(GalleryStateRow.last_sequence)).one()
+
+    def _owner(self, reference_id: str) -> str:
+        """The id of the identity that has the reference. Raises UnknownReference."""
+        with self._database.read() as session:
+            identity_id = session.scalar(select(ReferenceRow.identity_id).where(ReferenceRow.id == reference_id))
+        if identity_id is None:
+            raise UnknownReference(f"There is no reference {reference_id}.")
+        return identity_id
+
+    def _note(self, session: Session, by: str | None, action: Action, identity_id: str, **details: Any) -> None:
+        """The last step of a transaction, see AuditLog.append_in."""
+        if by is not None:
+            self._audit.append_in(session, by, action, identity_id, details)

@@ -126,6 +126,7 @@ def _reference_details(session: Session, identity_id: str) -> tuple[ReferenceDet
             packs=tuple(packs_of[row.id]),
             added_at=row.added_at,
             fingerprinted=row.id in fingerprinted,
+            suspended_at=row.suspended_at,
         )
         for row in session.scalars(rows)
     )

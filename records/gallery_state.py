@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from detector.identity import Embedding, Fingerprint, Identity, Reference
@@ -62,18 +62,21 @@ Sealed = tuple[str, str, int, bytes]
 
 
 def active_identity(session: Session, identity_id: str, data_key: DataKey) -> Identity | None:
-    """The identity as it stands; None unless it is active and has a reference."""
+    """The identity as it stands; None unless it is active and has a reference that is not suspended."""
     heads = [Head(*row) for row in session.execute(HEADS.where(IdentityRow.id == identity_id))]
     return next(_opened(session, heads, lambda _id, _wrapped: data_key, None), None)
 
 
-def active_identities(session: Session, unwrap: Unwrap, pack: str | None) -> Iterator[Identity]:
-    """All active identities by id, with the references that have an embedding of `pack` (None: of any)."""
-    heads = [Head(*row) for row in session.execute(HEADS.limit(PAGE))]
+def active_identities(
+    session: Session, unwrap: Unwrap, pack: str | None, *which: ColumnElement[bool]
+) -> Iterator[Identity]:
+    """All active identities by id, or those that meet the conditions `which`, with the references that have an
+    embedding of `pack` (None: of any)."""
+    heads_of = HEADS.where(*which).limit(PAGE)
+    heads = [Head(*row) for row in session.execute(heads_of)]
     while heads:
         yield from _opened(session, heads, unwrap, pack)
-        following = HEADS.where(IdentityRow.id > heads[-1].id).limit(PAGE)
-        heads = [Head(*row) for row in session.execute(following)]
+        heads = [Head(*row) for row in session.execute(heads_of.where(IdentityRow.id > heads[-1].id))]
 
 
 def _opened(session: Session, heads: Sequence[Head], unwrap: Unwrap, pack: str | None) -> Iterator[Identity]:
@@ -128,7 +131,7 @@ def _sealed_embeddings(session: Session, first: str, last: str, pack: str | None
             EmbeddingRow.sealed,
         )
         .join(EmbeddingRow, EmbeddingRow.reference_id == ReferenceRow.id)
-        .where(ReferenceRow.identity_id.between(first, last))
+        .where(ReferenceRow.identity_id.between(first, last), ReferenceRow.suspended_at.is_(None))
         .order_by(ReferenceRow.identity_id, ReferenceRow.added_at, ReferenceRow.id)
     )
     if pack is not None:

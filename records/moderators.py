@@ -16,7 +16,15 @@ from records import passwords, second_factor
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.database import Database
-from records.errors import LoginTaken, UnfitLogin, UnknownModerator, WrongCode, WrongLogin
+from records.errors import (
+    LastAdministrator,
+    LoginTaken,
+    OwnRights,
+    UnfitLogin,
+    UnknownModerator,
+    WrongCode,
+    WrongLogin,
+)
 from records.lock_out import count_attempt, take_back, unlock
 from records.schema_people import ModeratorRow, SessionRow
 
@@ -28,13 +36,15 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Moderator:
-    """Somebody who may log in. `settings` are the person's own; `has_totp`: a second factor is in force."""
+    """Somebody who may log in. `settings` are the person's own; `has_totp`: a second factor is in force; who has no
+    password comes by OpenID Connect."""
 
     id: str
     login: str
     name: str
     role: Role
     settings: Mapping[str, Any]
+    has_password: bool
     has_totp: bool
     disabled: bool
 
@@ -50,22 +60,13 @@ class ModeratorRecords:
         self._clock = clock
         self._audit = AuditLog(database, clock=clock)
 
-    def add(self, login: str, name: str, role: Role, password: str, *, by: str = SYSTEM) -> Moderator:
-        """Raises UnfitLogin, UnfitPassword, LoginTaken."""
-        login, name = passwords.canonical(login), name.strip()
-        _check_printable(login, "login")
-        _check_printable(name, "name")
-        passwords.check_fit(password, login)
-        row = ModeratorRow(
-            id=str(uuid.uuid4()),
-            login=login,
-            name=name,
-            role=role,
-            password_hash=passwords.hashed(password),
-            settings="{}",
-            failures=0,
-            created_at=self._clock(),
-        )
+    def add(self, login: str, name: str, role: Role, password: str | None, *, by: str = SYSTEM) -> Moderator:
+        """Without a password: for who comes by OpenID Connect. Raises UnfitLogin, UnfitPassword, LoginTaken."""
+        row = new_moderator(login, name, role, self._clock())
+        login = row.login
+        if password is not None:
+            passwords.check_fit(password, login)
+            row.password_hash = passwords.hashed(password)
         moderator = moderator_from(row)
         try:
             with self._database.write() as session:
@@ -93,13 +94,18 @@ class ModeratorRecords:
             return moderator_from(_found(session.scalar(wanted), login))
 
     def set_role(self, moderator_id: str, role: Role, *, by: str = SYSTEM) -> None:
-        """In force at once, for those who are logged in, too."""
-        with self._changing(moderator_id, by, {"role": role}) as (_, row):
+        """In force at once, for those who are logged in, too. Raises OwnRights, LastAdministrator."""
+        _check_others(moderator_id, by)
+        with self._changing(moderator_id, by, {"role": role}, dethrones=role != "administrator") as (_, row):
             row.role = role
 
     def disable(self, moderator_id: str, *, by: str = SYSTEM) -> None:
-        """Ends the moderator's sessions and lets them log in no more; what they did stays on record."""
-        with self._changing(moderator_id, by, {"disabled": True}) as (session, row):
+        """Ends the moderator's sessions and lets them log in no more; what they did stays on record.
+
+        Raises OwnRights, LastAdministrator.
+        """
+        _check_others(moderator_id, by)
+        with self._changing(moderator_id, by, {"disabled": True}, dethrones=True) as (session, row):
             row.disabled_at = row.disabled_at or self._clock()
             _end_sessions(session, moderator_id)
 
@@ -176,6 +182,11 @@ class ModeratorRecords:
             row.totp_sealed = row.totp_last_step = None
             _end_sessions(session, moderator_id)
 
+    def end_sessions(self, moderator_id: str, *, by: str = SYSTEM) -> None:
+        """Logs the moderator out everywhere."""
+        with self._changing(moderator_id, by, {"sessions": "ended"}) as (session, _):
+            _end_sessions(session, moderator_id)
+
     def save_settings(self, moderator_id: str, settings: Mapping[str, Any]) -> None:
         """Keeps the person's own settings, fit for JSON, instead of those before."""
         with self._database.write() as session:
@@ -195,9 +206,12 @@ class ModeratorRecords:
 
     @contextmanager
     def _changing(
-        self, moderator_id: str, by: str, change: Mapping[str, Any]
+        self, moderator_id: str, by: str, change: Mapping[str, Any], *, dethrones: bool = False
     ) -> Iterator[tuple[Session, ModeratorRow]]:
+        """`dethrones`: an administrator would be none afterwards."""
         with self._database.write() as session:
+            if dethrones:
+                _check_another_administrator(session, moderator_id)
             yield session, _held(session, moderator_id)
             session.flush()
             self._audit.append_in(session, by, "moderator_changed", moderator_id, change)
@@ -212,6 +226,23 @@ class _Attempt:
     locked_until: datetime | None
 
 
+def new_moderator(login: str, name: str, role: Role, now: datetime) -> ModeratorRow:
+    """Nobody's row yet, without any proof of who they are. Raises UnfitLogin."""
+    login, name = passwords.canonical(login), name.strip()
+    _check_printable(login, "login")
+    _check_printable(name, "name")
+    return ModeratorRow(
+        id=str(uuid.uuid4()),
+        login=login,
+        name=name,
+        role=role,
+        role_by_claim=False,
+        settings="{}",
+        failures=0,
+        created_at=now,
+    )
+
+
 def moderator_from(row: ModeratorRow) -> Moderator:
     return Moderator(
         id=row.id,
@@ -219,9 +250,23 @@ def moderator_from(row: ModeratorRow) -> Moderator:
         name=row.name,
         role=cast(Role, row.role),
         settings=json.loads(row.settings),
+        has_password=row.password_hash is not None,
         has_totp=row.totp_sealed is not None,
         disabled=row.disabled_at is not None,
     )
+
+
+def _check_others(moderator_id: str, by: str) -> None:
+    if moderator_id == by:
+        raise OwnRights("Nobody can change their own role or disable themselves; ask another administrator.")
+
+
+def _check_another_administrator(session: Session, moderator_id: str) -> None:
+    """Holds all administrators, in one order, so that of two who dethrone each other at once one is refused."""
+    throne = (ModeratorRow.role == "administrator", ModeratorRow.disabled_at.is_(None))
+    wanted = select(ModeratorRow.id).where(*throne).order_by(ModeratorRow.id).with_for_update()
+    if list(session.scalars(wanted)) == [moderator_id]:
+        raise LastAdministrator("This is the last administrator who may log in; make somebody else one first.")
 
 
 def _held(session: Session, moderator_id: str) -> ModeratorRow:

@@ -1,5 +1,6 @@
 """Passwords of moderators: which are fit, and their hashes (argon2id, RFC 9106, the library's defaults)."""
 
+import secrets
 import unicodedata
 from functools import cache
 
@@ -10,6 +11,8 @@ from records.errors import UnfitPassword
 
 LEAST_CHARACTERS = 12
 HASHER = PasswordHasher()
+CLEAR_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Those that nobody takes for another when they read them out."""
 
 
 def check_fit(password: str, login: str) -> None:
@@ -18,6 +21,11 @@ def check_fit(password: str, login: str) -> None:
         raise UnfitPassword(f"The password is too short; take at least {LEAST_CHARACTERS} characters.")
     if canonical(password) == login:
         raise UnfitPassword("The password is the login; take another.")
+
+
+def first_password() -> str:
+    """A random one to hand over once, of some 99 bits: four groups of five letters."""
+    return "-".join("".join(secrets.choice(CLEAR_LETTERS) for _ in range(5)) for _ in range(4))
 
 
 def hashed(password: str) -> str:

@@ -8,8 +8,8 @@ CaseDecision = Literal["confirmed", "not_this_person", "genuine_owner", "bad_pic
 """The account shows the identity and is not its owner's; it shows somebody else; it is the owner's; nobody can tell;
 a lead shall decide."""
 
-CaseStage = Literal["first", "second", "lead"]
-"""Whose turn it is: the first reviewer's, the second's (four eyes), or a lead's."""
+CaseStage = Literal["first", "second", "lead", "appeal"]
+"""Whose turn it is: the first reviewer's, the second's (four eyes), a lead's, or that of who judges an appeal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,12 @@ def route(queues: Sequence[QueueRule], kind: str, identity_kind: str | None, hel
 
 
 def stages_of(rule: QueueRule, role: str) -> tuple[CaseStage, ...]:
-    """The stages at which the role works the queue's cases. What was escalated is a lead's, whoever works the queue."""
+    """The stages at which the role works the queue's cases. What was escalated is a lead's, whoever works the queue;
+    appeals are for leads, too."""
     stages: tuple[CaseStage, ...] = ("first", "second") if role in rule.roles else ()
-    return (*stages, "lead") if role == "lead" else stages
+    if role == "lead":
+        return (*stages, "lead", "appeal")
+    return (*stages, "appeal") if stages else ()
 
 
 def offered_decisions(rule: QueueRule, stage: CaseStage) -> tuple[str, ...]:

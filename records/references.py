@@ -30,6 +30,18 @@ def checked_reach(reach: int) -> int:
     return reach
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is enrolled. `provenance`: where the photos come from and by what right they are used; `reach`: how widely
+    the face is known, 1 to 5; None leaves a known identity's as it is."""
+
+    name: str
+    kind: IdentityKind
+    provenance: str
+    own_accounts: tuple[str, ...] = ()
+    reach: int | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferencePhoto:
     """A photo to enrol. `photo_sha256`: hex digest of the original file; `photo_jpeg`: the copy kept for moderators;
@@ -78,7 +90,8 @@ class IdentitySummary:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceDetail:
-    """One enrolled photo, without its biometrics. Sizes and box in pixels."""
+    """One enrolled photo, without its biometrics. Sizes and box in pixels; `suspended_at`: since when nothing is
+    compared with it."""
 
     id: str
     provenance: str
@@ -90,6 +103,7 @@ class ReferenceDetail:
     packs: tuple[str, ...]
     added_at: datetime
     fingerprinted: bool
+    suspended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

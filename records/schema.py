@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -67,6 +68,14 @@ class IdentityRow(Base):
         CheckConstraint("kind IN ('celebrity', 'victim')", name="kind"),
         CheckConstraint("status IN ('pending', 'active', 'suspended', 'withdrawn', 'expired')", name="status"),
         CheckConstraint("reach BETWEEN 1 AND 5", name="reach"),
+        Index(None, "status", "name", "id"),
+        Index(
+            "ix_identities_quarantined",
+            "name",
+            "id",
+            sqlite_where=text("quarantined_at IS NOT NULL"),
+            postgresql_where=text("quarantined_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -93,7 +102,8 @@ class IdentityKeyRow(Base):
 
 
 class ReferenceRow(Base):
-    """One photo of an identity: where it came from and where the face lies in it (box in pixels)."""
+    """One photo of an identity: where it came from and where the face lies in it (box in pixels). With `suspended_at`
+    nothing is compared with it."""
 
     __tablename__ = "gallery_references"
     __table_args__ = (UniqueConstraint("identity_id", "photo_sha256"),)
@@ -110,6 +120,7 @@ class ReferenceRow(Base):
     face_height: Mapped[float]
     quality: Mapped[float]
     added_at: Mapped[datetime]
+    suspended_at: Mapped[datetime | None]
 
 
 class ReferencePhotoRow(Base):

@@ -32,6 +32,7 @@ class AppealRow(Base):
     __table_args__ = (
         CheckConstraint("state IN ('open', 'upheld', 'reversed')", name="state"),
         Index(None, "case_id", "received_at"),
+        Index(None, "state", "received_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -61,12 +62,14 @@ class ApiTokenRow(Base):
 
 
 class CoopReportRow(Base):
-    """A case that goes to ROOST Coop. `refused`: why Coop does not want it; then it is not sent again."""
+    """A case that goes to ROOST Coop. `picture_url`: where the platform keeps the picture, forgotten once it is sent;
+    `refused`: why Coop does not want it; then it is not sent again until somebody asks for it."""
 
     __tablename__ = "coop_reports"
     __table_args__ = (Index(None, "sent_at", "created_at"),)
 
     case_id: Mapped[str] = mapped_column(ForeignKey(CaseRow.id, ondelete="CASCADE"), primary_key=True)
     created_at: Mapped[datetime]
+    picture_url: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     refused: Mapped[str | None]

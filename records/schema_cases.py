@@ -33,6 +33,8 @@ class CaseRow(Base):
         Index(None, "event_id"),
         Index(None, "picture_group", "opened_at"),
         Index(None, "golden_id"),
+        Index(None, "state", "opened_at", "id"),
+        Index(None, "state", "queue", "opened_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -63,8 +65,25 @@ class CaseRow(Base):
     closed_at: Mapped[datetime | None]
 
 
+SHOWN_AGAIN = CaseRow.picture_group != CaseRow.id
+
 # in the order in which a queue is worked, so that its next case is the index's next entry
-Index("ix_cases_work", CaseRow.state, CaseRow.queue, CaseRow.priority.desc(), CaseRow.opened_at, CaseRow.stage)
+Index(
+    "ix_cases_work",
+    CaseRow.state,
+    CaseRow.queue,
+    CaseRow.priority.desc(),
+    CaseRow.opened_at,
+    CaseRow.stage,
+    CaseRow.golden_id,
+)
+# what backlogs are counted by
+Index("ix_cases_flow", CaseRow.opened_at, CaseRow.closed_at, CaseRow.queue, CaseRow.golden_id)
+# what campaigns are found by: the cases that show a picture which another showed before, and how each person's come in
+Index(
+    "ix_cases_shown_again", CaseRow.state, CaseRow.picture_group, sqlite_where=SHOWN_AGAIN, postgresql_where=SHOWN_AGAIN
+)
+Index("ix_cases_of_people", CaseRow.state, CaseRow.identity_id, CaseRow.opened_at)
 
 
 class CasePictureRow(Base):
@@ -107,6 +126,7 @@ class CaseDecisionRow(Base):
         Index(None, "case_id", "decided_by"),
         Index(None, "state", "due_at"),
         Index(None, "decided_by", "decided_at"),
+        Index(None, "final_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -120,6 +140,7 @@ class CaseDecisionRow(Base):
     decided_by: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id))
     decided_at: Mapped[datetime]
     due_at: Mapped[datetime | None]
+    final_at: Mapped[datetime | None]
     state: Mapped[str]
 
 
@@ -135,13 +156,14 @@ class CaseSkipRow(Base):
 
 
 class CaseCommentRow(Base):
-    """What moderators tell one another about a case."""
+    """What moderators tell one another about a case. `stage`: the case's when it was written."""
 
     __tablename__ = "case_comments"
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), index=True)
     moderator_id: Mapped[str] = mapped_column(ForeignKey(ModeratorRow.id))
+    stage: Mapped[str]
     text: Mapped[str]
     written_at: Mapped[datetime]
 

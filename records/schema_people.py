@@ -10,7 +10,8 @@ from records.schema import Base
 
 class ModeratorRow(Base):
     """Somebody who may log in. `password_hash` (argon2) is NULL for who comes by OpenID Connect, `oidc_subject` for who
-    does not; `totp_sealed` is the second factor's secret, sealed; `settings` are JSON, the person's own."""
+    does not or has not yet; `role_by_claim`: nobody added them, the provider's word made them and gives their role;
+    `totp_sealed` is the second factor's secret, sealed; `settings` are JSON, the person's own."""
 
     __tablename__ = "moderators"
     __table_args__ = (
@@ -25,10 +26,12 @@ class ModeratorRow(Base):
     totp_sealed: Mapped[bytes | None]
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
     oidc_subject: Mapped[str | None] = mapped_column(unique=True)
+    role_by_claim: Mapped[bool] = mapped_column(default=False)
     settings: Mapped[str]
     failures: Mapped[int]
     locked_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
 
 
@@ -48,7 +51,12 @@ class AuditRow(Base):
     """One entry of the audit log; see records/audit.py for what `hash` covers."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index(None, "subject"), Index(None, "actor", "at"))
+    __table_args__ = (
+        Index(None, "subject", "number"),
+        Index(None, "actor", "number"),
+        Index(None, "action", "number"),
+        Index(None, "at"),
+    )
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime]

@@ -54,6 +54,7 @@ class WebSessions:
                     id=_id(token), moderator_id=moderator_id, csrf_token=csrf_token, created_at=now, seen_at=now
                 )
             )
+            row.last_seen_at = now
             return token, Session(moderator_from(row), csrf_token, now)
 
     def find(self, token: str) -> Session | None:
@@ -79,6 +80,8 @@ class WebSessions:
         if stale:  # not at every page: a write costs more than all else that is done here
             with self._database.write() as session:
                 session.execute(update(SessionRow).where(SessionRow.id == _id(token)).values(seen_at=now))
+                seen = update(ModeratorRow).where(ModeratorRow.id == found.moderator.id)
+                session.execute(seen.values(last_seen_at=now))
         return found
 
     def end(self, token: str) -> None:

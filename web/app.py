@@ -9,9 +9,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from web import pages
+from web.api.app import PATH as API_PATH
+from web.api.app import make_api
 from web.desk import Desk
 from web.errors import handle_errors
 from web.headers import OuterLayer
+from web.oidc import OidcClient
 from web.rate_limit import RateLimit
 from web.rendering import STATIC, environments, static_folder
 from web.security import checked_form
@@ -33,8 +36,11 @@ def make_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.state.environments = environments(static, desk.clock)
     app.state.login_limit = RateLimit(burst=LOGIN_BURST, seconds=LOGIN_SECONDS, clock=lambda: desk.clock().timestamp())
+    web = desk.settings.web
+    app.state.oidc = OidcClient(web, clock=desk.clock) if web.oidc.issuer else None
     app.add_middleware(OuterLayer)
     app.mount(static, _KeptFiles(directory=STATIC))
+    app.mount(API_PATH, make_api(desk))
     for page in pkgutil.iter_modules(pages.__path__, "web.pages."):
         app.include_router(importlib.import_module(page.name).router)
     handle_errors(app)

@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from records.errors import RecordsError
 from web.headers import dress
 from web.languages import N_
-from web.problems import NotSignedIn, Problem, Way, not_found
+from web.problems import NotSignedIn, Problem, Way, not_found, stale_form
 from web.refusals import REFUSALS
 from web.rendering import render
-from web.security import make_visit, place_of, visit_of
+from web.security import UPLOAD_PATH, make_visit, place_of, visit_of
 
 RETRY_SECONDS = 10
 LOGIN = Way(N_("Log in"), "/login")
@@ -77,6 +77,8 @@ def _not_signed_in(request: Request, error: NotSignedIn) -> Response:
 def _http(request: Request, error: HTTPException) -> Response:
     if error.status_code == 413:
         title, text = N_("That is too large"), N_("Nothing was changed. Go back, and send less.")
+        if request.url.path == UPLOAD_PATH:
+            text = N_("Nothing was added. Go back, and send fewer photos at a time, or smaller copies.")
         return answer(request, Problem(413, "too_large", title, text))
     if error.status_code == 404:
         return answer(request, not_found())
@@ -85,17 +87,14 @@ def _http(request: Request, error: HTTPException) -> Response:
         response = answer(request, Problem(405, "wrong_method", N_("There is nothing to read here"), text))
         response.headers.update(cast(dict[str, str], error.headers or {}))
         return response
-    return answer(request, _stale_form(error.status_code))
+    return answer(request, stale_form(error.status_code))
 
 
 def _stale(request: Request, _error: RequestValidationError) -> Response:
-    return answer(request, _stale_form(422))
-
-
-def _stale_form(status: int) -> Problem:
-    title = N_("This form could not be read")
-    text = N_("It may come from an older page. Nothing was changed. Go back, load the page again, and repeat it.")
-    return Problem(status, "stale_form", title, text)
+    if request.method == "GET":
+        text = N_("A part of it is wrong, or too long. Go back, or begin again at the start page.")
+        return answer(request, Problem(422, "wrong_address", N_("This address could not be read"), text))
+    return answer(request, stale_form(422))
 
 
 def _records(request: Request, error: RecordsError) -> Response:
@@ -104,7 +103,7 @@ def _records(request: Request, error: RecordsError) -> Response:
     if error.reason in ("database_away", "schema_mismatch"):
         log.warning("the records cannot be used: %s", error)
         title = N_("The records do not answer")
-        text = N_("What you did last was not saved; all that was saved is safe. Try again in a moment.")
+        text = N_("What you did last may not be saved; all that was saved is safe. Try again in a moment.")
         way = Way(N_("Try again"), place_of(request) if request.method == "GET" else "/")
         return answer(request, Problem(503, error.reason, title, text, way, retry=RETRY_SECONDS))
     raise error

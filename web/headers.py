@@ -2,10 +2,12 @@
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FORM_BYTES = 200_000
-"""No form of ours is longer; more is not read."""
+"""No form of ours is longer; more is not read, unless whoever sends it may: see `allow_bytes`."""
+MOST_BYTES = "most_bytes"
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -27,6 +29,11 @@ def dress(headers: MutableHeaders) -> None:
     headers.setdefault("Cache-Control", "no-store")
 
 
+def allow_bytes(request: Request, most: int) -> None:
+    """Lets this request's body have up to `most` bytes."""
+    setattr(request.state, MOST_BYTES, most)
+
+
 class OuterLayer:
     """ASGI middleware: dresses every answer, and refuses a request whose body is too long with 413."""
 
@@ -38,12 +45,13 @@ class OuterLayer:
             await self._app(scope, receive, send)
             return
         taken = 0
+        state = scope.setdefault("state", {})
 
         async def receive_part() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > FORM_BYTES:
+            if taken > state.get(MOST_BYTES, FORM_BYTES):
                 raise HTTPException(413)
             return message
 

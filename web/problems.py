@@ -67,3 +67,10 @@ def not_found() -> Problem:
         N_("There is nothing here"),
         N_("The address may be mistyped, or what it showed has been erased."),
     )
+
+
+def stale_form(status: int) -> Problem:
+    """A form that is not as our pages send it."""
+    title = N_("This form could not be read")
+    text = N_("It may come from an older page. Nothing was changed. Go back, load the page again, and repeat it.")
+    return Problem(status, "stale_form", title, text)

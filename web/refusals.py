@@ -7,6 +7,8 @@ from web.languages import N_
 from web.problems import START, Way
 
 QUEUE = Way(N_("Go to the queue"), "/queue")
+PEOPLE = Way(N_("Go to the people"), "/people")
+GALLERY = Way(N_("Go to the gallery"), "/identities")
 SEARCH = Way(N_("Search"), "/search")
 
 
@@ -30,6 +32,11 @@ REFUSALS: Mapping[str, Refusal] = {
         409,
         N_("Somebody else works on this case"),
         N_("It comes back to the queue if they leave it. Take another one."),
+    ),
+    "nothing_free": Refusal(
+        409,
+        N_("Nothing of this campaign is free"),
+        N_("Others work on its cases, or you have decided on them. What they leave comes back. Take the next case."),
     ),
     "not_open": Refusal(
         409,
@@ -61,6 +68,42 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("That decision is not offered here"),
         N_("Nothing was decided. Go back, load the page again, and choose from what it offers."),
     ),
+    "appeal_empty": Refusal(
+        422,
+        N_("The appeal says nothing"),
+        N_("Nothing was changed. Go back and write down what the account’s holder said."),
+    ),
+    "appeal_too_long": Refusal(
+        422,
+        N_("The appeal is too long"),
+        N_("Nothing was changed. Go back and shorten it to 10,000 characters."),
+    ),
+    "appeal_too_early": Refusal(
+        409,
+        N_("This case is not final yet"),
+        N_("A decision can be appealed once the platform has been told. Come back when the case is closed."),
+    ),
+    "appeal_open": Refusal(
+        409,
+        N_("An appeal on this case is open"),
+        N_("Wait until it is decided. What else the holder says can be added as a comment on the case."),
+    ),
+    "appeal_again": Refusal(
+        403,
+        N_("A lead lets in a second appeal"),
+        N_("This case was appealed before. Tell a lead what the holder says now."),
+    ),
+    "appeal_over": Refusal(
+        409,
+        N_("This case was appealed twice"),
+        N_("That is as often as it goes here. Out-of-court bodies and courts are named in the statement of reasons."),
+    ),
+    "unknown_token": Refusal(
+        404,
+        N_("There is no such token"),
+        N_("It may be revoked already. Look at the list of tokens."),
+        Way(N_("Go to the tokens"), "/tokens"),
+    ),
     "unknown_decision": Refusal(
         404,
         N_("There is no such decision"),
@@ -71,16 +114,55 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("It is too late to undo this"),
         N_("The decision has gone to the platform, or was somebody else's. Tell a lead if it is wrong."),
     ),
+    "not_closed": Refusal(
+        409,
+        N_("This case is not closed"),
+        N_("Only a closed case can test others. Decide on it first, and wait until that is final."),
+    ),
+    "picture_erased": Refusal(
+        409,
+        N_("This case’s picture is erased"),
+        N_("Nobody could judge it any more. Choose a newer case to test others with."),
+    ),
+    "not_an_answer": Refusal(
+        422,
+        N_("That is no answer to a test"),
+        N_("Nothing was changed. Go back and choose one of the decisions."),
+    ),
     "unknown_case": Refusal(
         404,
         N_("There is no such case"),
         N_("It may have been erased. Search for it by account, identity or event."),
         SEARCH,
     ),
+    "unknown_moderator": Refusal(
+        404,
+        N_("There is no such person"),
+        N_("The address may be mistyped. Choose somebody from the list."),
+        PEOPLE,
+    ),
+    "last_administrator": Refusal(
+        409,
+        N_("This is the last administrator"),
+        N_("Nothing was changed: nobody would be left to change people. Make somebody else an administrator first."),
+        PEOPLE,
+    ),
+    "own_rights": Refusal(
+        409,
+        N_("That is for another administrator"),
+        N_("Nothing was changed: nobody changes their own role or closes their own login."),
+        PEOPLE,
+    ),
     "unknown_identity": Refusal(
         410,
         N_("This identity has been erased"),
         N_("Its owner took it back, so there is nothing left to compare with. Take the next case."),
+    ),
+    "duplicate_reference": Refusal(
+        409,
+        N_("This photo is in the gallery already"),
+        N_("Somebody else has just added it. Nothing was changed. Look at the references, and send the others."),
+        GALLERY,
     ),
     "unknown_reference": Refusal(
         410,

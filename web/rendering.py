@@ -1,19 +1,19 @@
 """HTML from a template, in the visitor's language and with what every page shows: head, navigation, footer.
 
 Templates have, besides what a page hands them: `visit`, `navigation`, `here` (the path), `form_token` (goes into every
-form), `static("name")`, `languages`, and the filters `moment`, `ago`, `number`. `_` takes texts of ours only: what it
-gives is not escaped again, while the values that fill it in are.
+form), `static("name")`, `languages`, and the filters `moment`, `ago`, `day`, `span` (of seconds), `number`, `percent`.
+`_` takes texts of ours only: what it gives is not escaped again, while the values that fill it in are.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_datetime, format_timedelta
-from babel.numbers import format_decimal
+from babel.dates import format_datetime, format_skeleton, format_timedelta
+from babel.numbers import format_decimal, format_percent
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -26,6 +26,9 @@ from web.security import FORM_COOKIE, PLACE_FIELD, TOKEN_FIELD, Visit, place_of,
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
 WORKERS: tuple[Role, ...] = ("moderator", "lead")
+GALLERY_READERS: tuple[Role, ...] = ("curator", "lead", "administrator")
+AUDITORS: tuple[Role, ...] = ("auditor", "administrator")
+QUALITY_READERS: tuple[Role, ...] = ("lead", "administrator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,12 @@ class Room:
 ROOMS = (
     Room("/queue", N_("Queue"), "q", WORKERS),
     Room("/search", N_("Search"), "/", WORKERS),
+    Room("/identities", N_("Gallery"), "g", GALLERY_READERS),
+    Room("/audit", N_("Audit log"), "l", AUDITORS),
+    Room("/people", N_("People"), roles=("administrator",)),
+    Room("/tokens", N_("Tokens"), roles=("administrator",)),
+    Room("/appeals", N_("Appeals"), "p", ("lead",)),
+    Room("/quality", N_("Quality"), roles=QUALITY_READERS),
     Room("/account", N_("Account")),
 )
 
@@ -121,5 +130,14 @@ def _environment(language: Language, static: str, clock: Callable[[], datetime])
     def number(value: float) -> str:
         return format_decimal(value, locale=language.locale)
 
-    environment.filters.update(moment=moment, ago=ago, number=number)
+    def percent(value: float) -> str:
+        return format_percent(value, locale=language.locale)
+
+    def span(seconds: float) -> str:
+        return format_timedelta(timedelta(seconds=seconds), locale=language.locale)
+
+    def day(at: datetime) -> str:
+        return format_skeleton("MMMd", at, locale=language.locale)
+
+    environment.filters.update(moment=moment, ago=ago, day=day, span=span, number=number, percent=percent)
     return environment

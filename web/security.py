@@ -9,25 +9,33 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 
+from config import Settings
 from records.moderators import Role
 from records.web_sessions import Session
 from web.desk import Desk
+from web.headers import allow_bytes
 from web.languages import Language, choose_language
 from web.preferences import Preferences
-from web.problems import NotSignedIn, forbidden, forged
+from web.problems import NotSignedIn, forbidden, forged, not_found, stale_form
 
 SESSION_COOKIE = "__Host-likeness"
 FORM_COOKIE = "__Host-likeness-form"
 LANGUAGE_COOKIE = "__Host-likeness-language"
+ATTEMPT_COOKIE = "__Host-likeness-oidc"
 TOKEN_FIELD = "csrf_token"  # noqa: S105  # a name
 TOKEN_HEADER = "X-CSRF-Token"  # noqa: S105  # a name
 PLACE_FIELD = "place"
 BEFORE_LOGIN = ("/login", "/language")
+UPLOAD_PATH = "/identities/photos"
+UPLOADERS: tuple[Role, ...] = ("curator",)
+MOST_PHOTOS = 20
+MOST_UPLOAD_BYTES = 60_000_000
+NUL = "\0"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -101,18 +109,29 @@ def signed_in(*roles: Role) -> Callable[..., Session]:
 
 async def checked_form(request: Request, visit: VisitOf) -> None:
     """Refuses what would change something unless it comes from our own page and carries the visit's token."""
+    if NUL in f"{request.url.path}{unquote(request.url.query)}":  # in no text of ours, and no database takes it
+        raise not_found()
     if request.method in SAFE_METHODS:
         return
+    if request.url.path == UPLOAD_PATH and visit.session and visit.session.moderator.role in UPLOADERS:
+        allow_bytes(request, upload_bytes(desk_of(request).settings))
     form = await request.form()
     place = own_path(_field(form.get(PLACE_FIELD)))
     if not _from_our_page(request):
         raise forged("/")
     sent = request.headers.get(TOKEN_HEADER) or _field(form.get(TOKEN_FIELD))
     if hmac.compare_digest(sent.encode(), visit.csrf_token.encode()):
+        if any(NUL in f"{name}{_field(value)}" for name, value in form.multi_items()):
+            raise stale_form(422)
         return
     if visit.session is None and request.url.path not in BEFORE_LOGIN:
         raise NotSignedIn(place, sent=True)
     raise forged(place)
+
+
+def upload_bytes(settings: Settings) -> int:
+    """How much may come to UPLOAD_PATH at once."""
+    return min(MOST_UPLOAD_BYTES, MOST_PHOTOS * settings.pictures.max_bytes)
 
 
 def place_of(request: Request) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,14 +15,23 @@ from likeness.console import err, out, progress
 from likeness.dead_letter_tables import printable
 from likeness.texts import decoded
 from records.audit import AuditLog
+from records.audit_export import check_export
 from records.database import open_database
 
 app = typer.Typer(help="The audit log: verify, list.", no_args_is_help=True)
 
 
 @app.command()
-def verify() -> None:
-    """Prove the log whole; exit code 1 and the first broken entry if it is not."""
+def verify(
+    file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Check this export of the log, and ask no database."),
+    ] = None,
+) -> None:
+    """Prove the log, or an export of it, whole; exit code 1 and the first broken entry if it is not."""
+    if file is not None:
+        _verify_export(file)
+        return
     with _opened() as log, progress() as bar:
         newest = log.read(limit=1)
         task = bar.add_task("Verifying", total=None)
@@ -64,6 +74,22 @@ def list_entries(
         texts = (entry.actor, entry.action, entry.subject, details)
         table.add_row(str(entry.number), at, *map(printable, texts))
     out.print(table)
+
+
+def _verify_export(file: Path) -> None:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        found = check_export(lines)
+    if found.broken is not None:
+        err.print(f"The export is broken from line {found.broken} on. {found.why}", soft_wrap=True)
+        raise typer.Exit(1)
+    if not found.entries:
+        print("The export is whole: it has no entry.")
+        return
+    left_out = f"; {found.left_out} between them were not asked for" if found.left_out else ""
+    print(
+        f"The export is whole: {found.entries} of the entries {found.first} to {found.last}{left_out}. "
+        f"The hash of entry {found.last} is {found.last_hash}."
+    )
 
 
 @contextmanager

@@ -15,15 +15,16 @@ from config import load_settings
 from consumers.open_detector import open_prober
 from detector.identity import DEFAULT_REACH
 from likeness.console import err, out, progress
-from likeness.enrolling import Enroller, Person, report
+from likeness.enrolling import Enroller, report
 from likeness.errors import BadInput
 from likeness.folders import identity_folders
+from likeness.operator_name import operator
 from likeness.reembedding import reembed
 from likeness.texts import decoded, filled
 from likeness.workbench import open_decisions, open_records, open_workbench
 from records.errors import AmbiguousName
 from records.gallery import GalleryRecords
-from records.references import IdentitySummary
+from records.references import IdentitySummary, Person
 
 app = typer.Typer(help="The gallery: identities, references, what moderators decided.", no_args_is_help=True)
 
@@ -156,7 +157,7 @@ def show(who: WhoArgument) -> None:
     out.print(f"accounts known to be somebody else's: {one.negative_pairs}")
     if one.quarantined_at:
         out.print(f"quarantined since {one.quarantined_at:%Y-%m-%d %H:%M}: {one.quarantine_reason}")
-    table = Table("reference", "added", "picture", "face", "quality", "model packs", "provenance")
+    table = Table("reference", "added", "picture", "face", "quality", "model packs", "provenance", "state")
     for reference in one.references:
         table.add_row(
             reference.id,
@@ -166,6 +167,7 @@ def show(who: WhoArgument) -> None:
             f"{reference.quality:.2f}",
             ", ".join(reference.packs),
             reference.provenance,
+            "suspended" if reference.suspended_at else "active",
         )
     out.print(table)
 
@@ -179,12 +181,11 @@ def remove(
     with open_records(load_settings()) as records:
         identity = _find(records, who)
         if reference is None:
-            records.remove_identity(identity.id)
+            records.remove_identity(identity.id, by=operator())
             print(f"{identity.id}  {identity.name}: erased.")
             return
-        if reference not in {one.id for one in records.show(identity.id).references}:
-            raise BadInput(f"{identity.name} has no reference {reference}.")
-        records.remove_reference(reference)
+        _demand_reference(records, identity, reference)
+        records.remove_reference(reference, by=operator())
         print(f"{reference} of {identity.name}: erased.")
 
 
@@ -199,7 +200,7 @@ def own_account(
     with open_records(load_settings()) as records:
         identity = _find(records, who)
         change = records.remove_own_account if forget else records.add_own_account
-        changed = change(identity.id, account)
+        changed = change(identity.id, account, by=operator())
     print(
         f"{identity.name}: {account} {'is no longer' if forget else 'is'} an own account"
         + ("." if changed else ", as before.")
@@ -235,11 +236,29 @@ def decide(
 
 
 @app.command()
+def suspend(
+    who: WhoArgument,
+    reference: Annotated[str | None, typer.Option(help="Suspend only this reference.")] = None,
+) -> None:
+    """Find nothing for an identity, or with one of its references, until `likeness gallery resume`."""
+    _set_suspended(who, reference, suspended=True)
+
+
+@app.command()
+def resume(
+    who: WhoArgument,
+    reference: Annotated[str | None, typer.Option(help="Take up only this reference.")] = None,
+) -> None:
+    """Search for a suspended identity, or with a suspended reference, again."""
+    _set_suspended(who, reference, suspended=False)
+
+
+@app.command()
 def release(who: WhoArgument) -> None:
     """End an identity's quarantine: its reviews go to the queue again."""
     with open_decisions(load_settings()) as (records, decisions):
         identity = _find(records, who)
-        lifted = decisions.lift_quarantine(identity.id)
+        lifted = decisions.lift_quarantine(identity.id, by=operator())
     print(f"{identity.name}: {'released' if lifted else 'was not in quarantine'}.")
 
 
@@ -248,7 +267,7 @@ def reach(who: WhoArgument, reach: Annotated[int, typer.Argument(min=1, max=5)])
     """Say how widely the identity's face is known, 1 (to few) to 5 (worldwide): it raises the priority of its cases."""
     with open_records(load_settings()) as records:
         identity = _find(records, who)
-        records.set_reach(identity.id, reach)
+        records.set_reach(identity.id, reach, by=operator())
     print(f"{identity.name}: reach {reach}.")
 
 
@@ -290,6 +309,23 @@ def publish() -> None:
     with open_records(load_settings()) as records:
         count = records.publish_anew()
     print(f"{count} identities wait in the outbox; running consumers publish them.")
+
+
+def _set_suspended(who: str, reference: str | None, *, suspended: bool) -> None:
+    with open_records(load_settings()) as records:
+        identity = _find(records, who)
+        if reference is None:
+            changed = records.set_suspended(identity.id, suspended, by=operator())
+        else:
+            _demand_reference(records, identity, reference)
+            changed = records.suspend_reference(reference, suspended, by=operator())
+    what = identity.name if reference is None else f"{reference} of {identity.name}"
+    print(f"{what}: {'suspended' if suspended else 'searched for again'}" + ("." if changed else ", as before."))
+
+
+def _demand_reference(records: GalleryRecords, identity: IdentitySummary, reference: str) -> None:
+    if reference not in {one.id for one in records.show(identity.id).references}:
+        raise BadInput(f"{identity.name} has no reference {reference}.")
 
 
 def _find(records: GalleryRecords, who: str) -> IdentitySummary:

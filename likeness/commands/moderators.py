@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ from rich.table import Table
 from config import load_settings
 from likeness.console import out
 from likeness.errors import BadInput
+from likeness.operator_name import operator
 from likeness.texts import filled
 from records.database import open_database
 from records.keys import load_master_key
@@ -44,11 +44,18 @@ def add(
     name: Annotated[str, typer.Option(help="What others see them as.")],
     role: Annotated[RoleName, typer.Option(help="What they may do.")],
     password_stdin: StdinOption = False,
+    openid_connect: Annotated[
+        bool,
+        typer.Option("--openid-connect", help="They come by OpenID Connect with this login, without a password."),
+    ] = False,
 ) -> None:
     """Add somebody who may log in, with a first password of at least 12 characters."""
     login, name = filled(login, "A login"), filled(name, "--name")
+    if openid_connect and password_stdin:
+        raise BadInput("Who comes by OpenID Connect has no password here: give one of the two options.")
     with _opened() as moderators:
-        added = moderators.add(login, name, role.value, _password(password_stdin), by=_operator())
+        password = None if openid_connect else _password(password_stdin)
+        added = moderators.add(login, name, role.value, password, by=operator())
     print(f"{added.login} may log in as {added.role}; id {added.id}.")
 
 
@@ -76,7 +83,7 @@ def list_moderators(
 def change_role(login: LoginArgument, role: Annotated[RoleName, typer.Argument(metavar="ROLE")]) -> None:
     """Give another role; it counts from the next page on."""
     with _found(login) as (moderators, one):
-        moderators.set_role(one.id, role.value, by=_operator())
+        moderators.set_role(one.id, role.value, by=operator())
     print(f"{one.login} was {one.role} and is {role.value} now.")
 
 
@@ -84,7 +91,7 @@ def change_role(login: LoginArgument, role: Annotated[RoleName, typer.Argument(m
 def change_password(login: LoginArgument, password_stdin: StdinOption = False) -> None:
     """Set a new password; ends their sessions and a lock-out."""
     with _found(login) as (moderators, one):
-        moderators.set_password(one.id, _password(password_stdin), by=_operator())
+        moderators.set_password(one.id, _password(password_stdin), by=operator())
     print(f"{one.login} has a new password and is logged out everywhere.")
 
 
@@ -92,7 +99,7 @@ def change_password(login: LoginArgument, password_stdin: StdinOption = False) -
 def disable(login: LoginArgument) -> None:
     """Log them out and let them log in no more; what they did stays on record."""
     with _found(login) as (moderators, one):
-        moderators.disable(one.id, by=_operator())
+        moderators.disable(one.id, by=operator())
     print(f"{one.login} may not log in any more.")
 
 
@@ -100,7 +107,7 @@ def disable(login: LoginArgument) -> None:
 def enable(login: LoginArgument) -> None:
     """Let somebody log in again who was disabled, or is locked out after wrong passwords."""
     with _found(login) as (moderators, one):
-        moderators.enable(one.id, by=_operator())
+        moderators.enable(one.id, by=operator())
     print(f"{one.login} may log in.")
 
 
@@ -108,7 +115,7 @@ def enable(login: LoginArgument) -> None:
 def reset_totp(login: LoginArgument) -> None:
     """Take the second factor away from somebody who has lost it; ends their sessions."""
     with _found(login) as (moderators, one):
-        moderators.reset_totp(one.id, by=_operator())
+        moderators.reset_totp(one.id, by=operator())
     print(f"{one.login} logs in with the password alone until a second factor is set up anew.")
 
 
@@ -143,11 +150,3 @@ def _password(from_stdin: bool) -> str:
     if getpass.getpass("Once more: ") != password:
         raise BadInput("The two passwords differ; nothing was changed.")
     return password
-
-
-def _operator() -> str:
-    """Who runs the command, as the audit log names them."""
-    try:
-        return f"operator:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"operator:{os.getuid()}"

@@ -3,14 +3,18 @@
 import logging
 import signal
 import threading
+from functools import partial
 from types import FrameType
 
 from config import Settings, load_settings
 from consumers.console_service import ConsoleService
+from consumers.quality_metrics import DAYS
+from likeness.console_enrolling import open_enrolling
 from likeness.logs import set_up_logs
 from likeness.page_server import PageServer
 from records.announcer import utc_now
 from records.errors import DatabaseAway
+from records.gallery import GalleryRecords
 from records.keys import load_master_key
 
 log = logging.getLogger("likeness.console")
@@ -45,14 +49,24 @@ def run_console(settings: Settings, stop: threading.Event) -> None:
     with ConsoleService(settings, stop) as service:
         database = service.open_database()
         given = settings.keys.master_key.get_secret_value() if settings.keys.master_key else None
-        desk = open_desk(settings, database, load_master_key(given, settings.master_key_file, create=True))
+        master_key = load_master_key(given, settings.master_key_file, create=True)
+        looking = service.open_looking()
+        enrols = open_enrolling(settings, looking, GalleryRecords(database, master_key))
+        desk = open_desk(settings, database, master_key, enrols=enrols)
         pages = PageServer(make_app(desk), settings.web.host, settings.web.port)
         try:
-            upkeep = (desk.cases.reroute, lambda: desk.cases.erase_pictures(utc_now()), desk.sessions.sweep)
-            count = desk.claims.counts_of_all
-            service.start(database, desk.cases, desk.decisions, desk.gallery, desk.audit, count, upkeep)
+            upkeep = (
+                desk.cases.reroute,
+                lambda: desk.cases.erase_pictures(utc_now()),
+                desk.sessions.sweep,
+                desk.golden.sweep,
+            )
+            count, quality = desk.counts.of_all, partial(desk.quality.of_days, DAYS)
+            service.start(looking, database, desk.cases, desk.decisions, desk.gallery, desk.audit, count, quality, upkeep)
             pages.start()
             log.info("The moderation console is at %s", pages.address)
-            service.wait()
+            service.wait(pages)
         finally:
             pages.close()
+            if enrols is not None:
+                enrols.close()

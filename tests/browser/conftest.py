@@ -1,7 +1,11 @@
 """A real Chromium and a console for it; every test fails when the browser had anything to say against a page."""
 
+from contextlib import closing
+
 import pytest
 
+from config import load_settings
+from consumers.open_detector import open_watched_looking
 from tests.browser.workplace import workplace
 from tests.support.chromium import launched
 from tests.support.legs import running_leg
@@ -25,8 +29,15 @@ def settings():
     return {}
 
 
+@pytest.fixture(scope="session")
+def looking(models):
+    """Who judges photos for the gallery: the default model pack, which sees the faces of drawn people, too."""
+    with closing(open_watched_looking(load_settings(home=models.parent), lambda how: None)) as opened:
+        yield opened
+
+
 @pytest.fixture
-def place(tmp_path, chromium, settings):
+def place(tmp_path, chromium, looking, settings):
     """A console over SQLite."""
-    with workplace(f"sqlite:///{tmp_path / 'likeness.db'}", chromium.browser, **settings) as made:
+    with workplace(f"sqlite:///{tmp_path / 'likeness.db'}", chromium.browser, looking, **settings) as made:
         yield made

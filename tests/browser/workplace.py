@@ -1,6 +1,7 @@
 """A place where cases are worked in real browsers: the console behind a real server, drawn people, and their cases."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,17 +10,23 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 import numpy as np
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from config import load_settings
 from consumers.case_feed import new_case
 from consumers.messages import Profile
+from detector.fingerprint import hashes_to_search
+from detector.looking import InProcesses
+from likeness.console_enrolling import open_enrolling
 from records.cases import CasePicture
-from records.database import open_database
+from records.database import Database, open_database
+from records.gallery import GalleryRecords
 from records.moderators import Moderator
 from records.references import ReferencePhoto
 from tests.browser.drawn_people import DrawnPicture, Person, draw
 from tests.support.console import finding, review
-from tests.support.console_site import PASSWORD, make_desk, running_site
+from tests.support.console_site import MASTER, PASSWORD, make_desk, running_site
 from web.desk import Desk
 from web.security import SESSION_COOKIE
 
@@ -52,6 +59,7 @@ class Workplace:
     clock: Clock
     address: str
     browser: Browser
+    database: Database
     complaints: list[str] = field(default_factory=list)
     _people: dict[int, str] = field(default_factory=dict)
     _cases: int = 0
@@ -71,12 +79,13 @@ class Workplace:
 
     def raise_case(self, seed: int = 0, *, shows: int | None = None, kind: str = "same_person", **facts: object) -> str:
         """The id of a new case: an avatar of the person `shows`, suspected to be `seed`. Further facts are the
-        finding's, but for `profile`, `account_id`, `event_id`, `priority`, `held`, `person_kind` and `pictured`."""
+        finding's, but for `profile`, `account_id`, `event_id`, `priority`, `held`, `person_kind`, `pictured` and
+        `drawn` (cases of one number show one picture)."""
         self._cases += 1
         identity = self.person(seed, facts.pop("person_kind", "celebrity"))
         photographed = {one.photo_sha256: one.id for one in self.desk.gallery.show(identity).references}
         faces = {photographed.get(_digest(drawn)): drawn.face for drawn in _photos(seed)}
-        avatar = draw_once(Person.of(seed if shows is None else shows), 100 + self._cases)
+        avatar = draw_once(Person.of(seed if shows is None else shows), facts.pop("drawn", 100 + self._cases))
         about = {name: facts.pop(name) for name in set(facts) & set(ABOUT_CASE)}
         pictured = about.pop("pictured", True)
         first = NAMES[seed].split()[0].lower()
@@ -103,7 +112,8 @@ class Workplace:
             picture_height=avatar.height,
             **about,
         )
-        picture = CasePicture(avatar.jpeg, {"avatar": [avatar.face], "references": faces})
+        turns = hashes_to_search(np.asarray(Image.open(io.BytesIO(avatar.jpeg)))).tobytes()
+        picture = CasePicture(avatar.jpeg, {"avatar": [avatar.face], "references": faces}, turns)
         assert self.desk.cases.open(new_case(found), picture if pictured else None)
         return str(found.review_id)
 
@@ -170,17 +180,23 @@ ABOUT_CASE = ("profile", "account_id", "event_id", "priority", "held", "pictured
 
 
 @contextmanager
-def workplace(database_url: str, browser: Browser, **console: object) -> Iterator[Workplace]:
+def workplace(
+    database_url: str, browser: Browser, looking: InProcesses | None = None, **console: object
+) -> Iterator[Workplace]:
     """A console over a new database; `console`: settings of [console] that differ. Fails if browsers complained."""
     database = open_database(database_url)
     database.migrate()
     clock = Clock()
-    desk = make_desk(database, clock, console=console)
+    records = GalleryRecords(database, MASTER, clock=clock)
+    enrols = open_enrolling(load_settings(), looking, records) if looking else None
+    desk = make_desk(database, clock, enrols, console=console)
     with running_site(desk) as address:
-        place = Workplace(desk, clock, address, browser)
+        place = Workplace(desk, clock, address, browser, database)
         yield place
         for context in browser.contexts:
             context.close()
+    if enrols:
+        enrols.close()
     database.close()
     assert not place.complaints, place.complaints
 

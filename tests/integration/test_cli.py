@@ -43,6 +43,8 @@ ALL_COMMANDS = [
     ["gallery", "own-account"],
     ["gallery", "publish"],
     ["gallery", "decide"],
+    ["gallery", "suspend"],
+    ["gallery", "resume"],
     ["gallery", "release"],
     ["gallery", "reach"],
     ["gallery", "reembed"],

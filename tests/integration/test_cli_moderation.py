@@ -1,5 +1,6 @@
 """What moderators decide, quarantine, reach, and moving a gallery to another model pack, by the program."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -76,6 +77,22 @@ def test_a_burst_of_dismissed_cases_puts_the_identity_into_quarantine_until_it_i
     (finding,) = screened(likeness, portraits["person_a_2.jpg"], "acct-9")["findings"]
     assert finding["quarantined"] is False
     assert "was not in quarantine" in likeness("gallery", "release", "Emmanuel Macron").out
+
+
+def test_a_suspended_person_or_reference_is_not_found_until_taken_up_again(likeness, portraits):
+    def found():
+        return [one["kind"] for one in screened(likeness, portraits["person_a_2.jpg"], "acct-1")["findings"]]
+
+    shown = likeness("gallery", "show", "Emmanuel Macron").out
+    reference = re.search(r"ref_[0-9a-f]{32}", shown)[0]
+    for what in ([], ["--reference", reference]):
+        assert "suspended." in likeness("gallery", "suspend", "Emmanuel Macron", *what).out
+        assert "as before" in likeness("gallery", "suspend", "Emmanuel Macron", *what).out
+        assert found() == []
+        assert "searched for again." in likeness("gallery", "resume", "Emmanuel Macron", *what).out
+        assert found() == ["same_person"]
+    noted = likeness("audit", "list", "--json").out
+    assert noted.count('"identity_changed"') == 4 and "Macron" not in noted
 
 
 def test_a_wider_reach_raises_the_priority(likeness, portraits):

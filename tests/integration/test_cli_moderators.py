@@ -131,13 +131,29 @@ def test_moderators_are_listed_without_their_secrets(likeness, moderators, mo):
     assert "李 [bold]" in table and "disabled" in table
     listed = likeness("moderators", "list", "--json").lines
     assert [(one["login"], one["disabled"]) for one in listed] == [("lee", True), ("mo", False)]
-    assert sorted(listed[1]) == ["disabled", "has_totp", "id", "login", "name", "role"]
+    assert sorted(listed[1]) == ["disabled", "has_password", "has_totp", "id", "login", "name", "role"]
 
 
 def test_a_role_is_changed(likeness, moderators, mo):
     assert likeness("moderators", "role", "MO", "curator").out == "mo was moderator and is curator now.\n"
     assert moderators.get(mo.id).role == "curator"
     assert likeness("moderators", "role", "mo", "boss").code == 2
+
+
+def test_who_comes_by_openid_connect_is_added_without_a_password(likeness, moderators):
+    assert likeness(*ADD_LEE, "--openid-connect").code == 0
+    assert not moderators.by_login("lee").has_password
+    with pytest.raises(WrongLogin):
+        moderators.check_password("lee", "")
+    assert likeness(*ADD_LEE, "--openid-connect", "--password-stdin").code == 2
+
+
+def test_the_last_administrator_stays_one(likeness, moderators):
+    ada = moderators.add("ada", "Ada", "administrator", PASSWORD)
+    for words in (("role", "ada", "lead"), ("disable", "ada")):
+        ended = likeness("moderators", *words)
+        assert (ended.code, "last administrator" in ended.sentence) == (2, True)
+    assert moderators.get(ada.id) == ada
 
 
 def test_who_is_disabled_logs_in_again_once_enabled(likeness, moderators, mo):

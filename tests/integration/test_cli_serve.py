@@ -1,9 +1,9 @@
 """likeness serve: pages for moderators, and behind them reviews that become cases and decisions that are told."""
 
 import json
-import re
 import signal
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,42 +11,27 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from consumers.case_feed import new_case
+from consumers.console_service import ConsoleService
 from consumers.kafka import make_consumer
+from likeness.page_server import PageServer
 from records.cases import CasePicture, CaseRecords
 from records.database import open_database
 from records.errors import UnknownCase
 from tests.support.console import MASTER_KEY, open_cases, review, send
+from tests.support.console_process import ConsoleProcess, console_settings
 from tests.support.postgres import PostgresServer
-from tests.support.running_service import ServiceProcess, ask, eventually, metric, service_settings
+from tests.support.running_service import ask, eventually, metric
 from web.desk import open_desk
-
-KEY = {"master_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}
-
-
-class ConsoleProcess(ServiceProcess):
-    """`likeness serve` as a process."""
-
-    command = "serve"
-
-    @property
-    def address(self):
-        """Where its pages are, as its log says."""
-        (told,) = eventually(lambda: [one["message"] for one in self.messages() if "console is at" in one["message"]])
-        return re.search(r"http://[^ ]+", told)[0]
 
 
 class Nowhere:
     """A broker that is not there."""
 
     name, bootstrap_servers = "nowhere", "127.0.0.1:9"
-
-
-def console_settings(broker, home, models, **tables):
-    web = {"host": "127.0.0.1", "port": 0}
-    return service_settings(broker, home, models, keys=KEY, web=web, console={"grace_seconds": 0}, **tables)
 
 
 def page(address, path="/login", **headers):
@@ -176,3 +161,20 @@ def test_what_must_be_mended_ends_the_start_with_a_sentence(tmp_path, models):
     assert "likeness models pull" in refused(console_settings(Nowhere, tmp_path / "c", None))
     kafka = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN"}
     assert "sasl_username" in refused(console_settings(Nowhere, tmp_path / "d", models, kafka=kafka))
+
+
+def test_pages_that_are_no_longer_answered_fail_the_probes_so_that_the_process_is_started_anew(tmp_path):
+    settings = console_settings(Nowhere, tmp_path / "home", None)
+    stop, pages = threading.Event(), PageServer(FastAPI(), "127.0.0.1", 0)
+    with ConsoleService(settings, stop) as service:
+        pages.start()
+        waiting = threading.Thread(target=service.wait, args=(pages,))
+        waiting.start()
+        eventually(lambda: ask(settings, "/readyz") == (200, "ok\n"))
+        assert metric(settings, "likeness_console_ready") == 1
+        pages.close()
+        for probe in ("/readyz", "/healthz"):
+            assert ask(settings, probe) == (503, "The pages are no longer answered.\n")
+        assert metric(settings, "likeness_console_ready") == 0
+        stop.set()
+        waiting.join()

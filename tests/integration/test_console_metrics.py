@@ -53,7 +53,7 @@ def test_cases_are_counted_at_every_stage_whoever_may_work_them(database):
     office.open("lead", kind="same_picture")
     office.decide("lead", "mo", "escalated")
     office.open("held", held=True)
-    assert {count.queue: count.open for count in office.claims.counts_of_all()} == {
+    assert {count.queue: count.open for count in office.counts.of_all()} == {
         "quarantined": 1,
         "victims": 1,
         "pictures": 1,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from records.case_claims import QueueCount
+from records.case_counts import QueueCount
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing, UnknownCase
 from records.schema_cases import CaseRow, CaseSkipRow
 from tests.support.case_office import LEASE, START, Office
@@ -128,7 +128,7 @@ def test_each_role_gets_the_queues_that_it_works(office):
     assert office.next_of("lea") == "held"
     for role in ("curator", "administrator", "auditor"):
         assert office.claims.next("max", role) is None
-        assert office.claims.counts(role) == []
+        assert office.counts.of_role(role) == []
 
 
 def test_one_queue_can_be_worked_alone(office):
@@ -208,17 +208,17 @@ def test_counts_tell_what_waits_in_each_queue_of_the_role(office):
     office.next_of("mia", "victims")
     first = START + SECOND
     face = first + timedelta(minutes=240) + 2 * SECOND
-    assert office.claims.counts("moderator") == [
+    assert office.counts.of_role("moderator") == [
         QueueCount("victims", 2, 1, 1, first, 240),
         QueueCount("pictures", 0, 0, 0, None, 1440),
         QueueCount("faces", 1, 0, 0, face, 1440),
     ]
-    of_lead = office.claims.counts("lead")
+    of_lead = office.counts.of_role("lead")
     assert [(one.queue, one.open) for one in of_lead] == [
         ("quarantined", 0), ("victims", 2), ("pictures", 0), ("faces", 2)
     ]  # fmt: skip
     office.clock.pass_by(LEASE)
-    assert office.claims.counts("moderator")[0].claimed == 0
+    assert office.counts.of_role("moderator")[0].claimed == 0
 
 
 def test_twenty_people_at_once_never_hold_one_case(office):

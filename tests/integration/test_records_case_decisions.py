@@ -92,6 +92,7 @@ def test_a_decision_is_told_once_its_grace_period_is_over_and_not_before(office,
             "stage": "first",
             "decided_by": "mo",
             "decided_at": decided_at.isoformat(),
+            "appeal_of": None,
         }
     ]
     case = office.cases.get("c1")

@@ -11,11 +11,14 @@ import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 from sqlalchemy import update
 
+from records.arrivals import Arrival, Arrivals
 from records.audit import AuditLog
 from records.errors import (
+    LastAdministrator,
     LoginLocked,
     LoginTaken,
     MasterKeyError,
+    OwnRights,
     RecordsError,
     UnfitLogin,
     UnfitPassword,
@@ -367,6 +370,61 @@ def test_settings_are_kept_as_they_were_given(moderators, mo):
     assert moderators.get(mo.id).settings == {"language": "zh_Hans", "blur": False}
 
 
+def test_the_last_administrator_who_may_log_in_is_neither_disabled_nor_demoted(moderators):
+    ada, eve = (moderators.add(login, login, "administrator", PASSWORD) for login in ("ada", "eve"))
+    moderators.disable(eve.id)
+    for dethrone in (lambda: moderators.set_role(ada.id, "lead"), lambda: moderators.disable(ada.id)):
+        with pytest.raises(LastAdministrator):
+            dethrone()
+    moderators.set_role(ada.id, "administrator")
+    moderators.enable(eve.id)
+    moderators.set_role(ada.id, "lead")
+    with pytest.raises(LastAdministrator):
+        moderators.disable(eve.id)
+    assert [(one.role, one.disabled) for one in moderators.list()] == [("lead", False), ("administrator", False)]
+
+
+def test_of_two_administrators_who_dethrone_each_other_at_once_one_is_left(moderators):
+    for round_ in range(5):
+        pair = [moderators.add(f"ada{round_}{side}", "Ada", "administrator", PASSWORD) for side in range(2)]
+        for other in moderators.list():
+            if other.role == "administrator" and other not in pair:
+                moderators.set_role(other.id, "lead")
+
+        def dethrone(one):
+            try:
+                moderators.set_role(one.id, "lead")
+            except LastAdministrator:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(dethrone, pair)) == [False, True]
+
+
+def test_nobody_changes_their_own_role_or_disables_themselves(moderators, mo):
+    for change in (lambda: moderators.set_role(mo.id, "lead", by=mo.id), lambda: moderators.disable(mo.id, by=mo.id)):
+        with pytest.raises(OwnRights):
+            change()
+    assert moderators.get(mo.id) == mo
+
+
+def test_who_was_added_without_a_password_cannot_log_in_with_one(moderators):
+    eve = moderators.add("eve", "Eve", "lead", None)
+    assert not eve.has_password
+    for password in ("", "None", PASSWORD):
+        with pytest.raises(WrongLogin):
+            moderators.check_password("eve", password)
+
+
+def test_of_many_first_logins_by_openid_connect_at_once_one_makes_the_moderator(database, moderators):
+    arrivals = Arrivals(database)
+    with ThreadPoolExecutor(4) as pool:
+        admitted = list(pool.map(arrivals.admit, [Arrival("issuer sub-1", "Eve", "Eve Holm", "lead")] * 4))
+    assert [one.id for one in moderators.list()] == list({one.id for one in admitted})
+    assert AuditLog(database).verify() is None
+
+
 def test_who_is_not_there_is_named(moderators):
     for ask in (moderators.get, moderators.by_login, moderators.enrol_totp, moderators.disable, moderators.reset_totp):
         with pytest.raises(UnknownModerator, match="There is no moderator nobody"):
@@ -377,6 +435,7 @@ def test_who_is_not_there_is_named(moderators):
 
 def test_every_change_of_a_moderator_is_in_the_audit_log_and_no_secret_is(database, moderators, clock):
     lee = moderators.add("lee", "Lee", "lead", PASSWORD, by="operator:root")
+    moderators.add("ada", "Ada", "administrator", PASSWORD)
     moderators.set_role(lee.id, "administrator", by="operator:root")
     moderators.set_password(lee.id, "another horse battery", by=lee.id)
     secret = moderators.enrol_totp(lee.id)
@@ -397,7 +456,7 @@ def test_every_change_of_a_moderator_is_in_the_audit_log_and_no_secret_is(databa
         ("moderator_changed", "operator:root", {"disabled": True}),
         ("moderator_changed", "operator:root", {"disabled": False}),
     ]
-    assert len(log.read()) == 7
+    assert len(log.read()) == 8
 
 
 def test_a_session_is_found_by_its_token_which_is_not_kept(database, sessions, mo, clock):

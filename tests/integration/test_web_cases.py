@@ -373,6 +373,47 @@ def test_earlier_cases_say_how_they_ended(mia, open_case):
     assert re.search("Other cases of this account Same person .{1,40} Genuine owner", text_of(page))
 
 
+def test_how_alike_the_faces_are_is_told_to_who_holds_the_case_and_to_leads_only(mia, log_in, open_case):
+    case_id = open_case()
+    start(mia)
+    assert mia.get(f"/case/{case_id}/likeness").status == 200
+    assert log_in("lea").get(f"/case/{case_id}/likeness").status == 200
+    assert log_in("max").get(f"/case/{case_id}/likeness").status == 409
+
+
+def test_a_lead_is_told_who_works_on_a_case_and_others_are_not(mia, log_in, open_case):
+    case_id = open_case()
+    start(mia)
+    assert "Mia works on this case" in text_of(log_in("lea").get(f"/case/{case_id}"))
+    assert "Mia works" not in text_of(log_in("max").get(f"/case/{case_id}"))
+
+
+def test_what_the_first_reviewer_wrote_is_hidden_from_the_second_until_the_case_is_decided(
+    mia, log_in, open_case, gallery
+):
+    about_eva = finding(gallery.eva, gallery.references[gallery.eva][0], identity_kind="victim")
+    case_id = open_case(about_eva)
+    start(mia)
+    mia.post(f"/case/{case_id}/comment", {"text": "Clearly her."}, form_of=f"/case/{case_id}")
+    decide(mia, case_id)
+    second = log_in("max")
+    start(second)
+    assert "Clearly her." not in text_of(second.get(f"/case/{case_id}"))
+    assert "Clearly her." in text_of(mia.get(f"/case/{case_id}")), "her own"
+    decide(second, case_id)
+    assert "Clearly her." in text_of(second.get(f"/case/{case_id}"))
+
+
+def test_a_decision_is_called_final_only_once_it_is(mia, open_case, desk, clock):
+    case_id = open_case()
+    start(mia)
+    decide(mia, case_id)
+    clock.pass_by(seconds=30)
+    assert "Being sent" in text_of(mia.get("/queue"))
+    desk.decisions.finish_due()
+    assert "Final" in text_of(mia.get("/queue"))
+
+
 def test_comments_are_for_all_who_see_the_case(mia, log_in, open_case):
     case_id = open_case()
     start(mia)

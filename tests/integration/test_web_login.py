@@ -83,7 +83,7 @@ class TestLogin:
         desk.moderators.add("ada", "Ada", "auditor", PASSWORD)
         auditor = Visitor(site)
         auditor.log_in("ada")
-        assert place_of(auditor.get("/")) == "/account"
+        assert place_of(auditor.get("/")) == "/audit"
 
     @pytest.mark.parametrize(
         "elsewhere",
@@ -163,7 +163,13 @@ class TestLogin:
         visitor.log_in("my secret passphrase", "x")
         entries = desk.audit.read()
         assert [entry.action for entry in entries] == ["login_failed", "moderator_added"]
+        assert entries[0].subject == "login"
         assert "passphrase" not in repr(entries) + caplog.text
+
+    def test_that_failed_is_in_the_audit_log_under_the_moderator_where_the_login_is_theirs(self, desk, visitor, mia):
+        visitor.log_in(" MIA ", "wrong")
+        entry = desk.audit.read()[0]
+        assert (entry.action, entry.actor, entry.subject) == ("login_failed", "anonymous", mia.id)
 
     def test_is_in_the_audit_log_with_the_address(self, desk, visitor, mia):
         visitor.log_in("mia")

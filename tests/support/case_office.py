@@ -7,17 +7,23 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert
 
+from records.audit import AuditLog
+from records.campaigns import BurstOfCases, Campaigns
+from records.case_batches import CaseBatches
 from records.case_claims import CaseClaims
+from records.case_counts import CaseCounts
 from records.case_decisions import CaseDecisions
 from records.cases import CaseRecords, NewCase
 from records.database import Database
 from records.decisions import BurstRule, DecisionRecords
+from records.golden_copies import GoldenMix
 from records.queues import QueueRule
 from records.schema_people import ModeratorRow
 
 MASTER = bytes(32)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE, GRACE, KEPT = timedelta(minutes=5), timedelta(seconds=30), timedelta(days=90)
+BURST = BurstOfCases(accounts=5, hours=24)
 NEVER = BurstRule(dismissed=1000, hours=24, share=1)
 DECISIONS = ("confirmed", "not_this_person", "genuine_owner", "bad_picture", "escalated")
 REASONS = dict.fromkeys(DECISIONS, ("other", "same_photo"))
@@ -70,15 +76,38 @@ class Office:
     database: Database
     queues: tuple[QueueRule, ...] = QUEUES
     grace: timedelta = GRACE
+    golden: GoldenMix | None = None
+    double_review_rate: float = 0.0
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
+        self.audit = AuditLog(self.database, clock=self.clock)
         teacher = DecisionRecords(self.database, MASTER, NEVER, clock=self.clock)
-        self.cases = CaseRecords(self.database, MASTER, self.queues, keep_pictures=KEPT, clock=self.clock)
-        self.claims = CaseClaims(self.database, self.queues, lease=LEASE, clock=self.clock)
-        self.decisions = CaseDecisions(
-            self.database, teacher, self.queues, grace=self.grace, lease=LEASE, reasons=REASONS, clock=self.clock
+        self.cases = CaseRecords(
+            self.database,
+            MASTER,
+            self.queues,
+            keep_pictures=KEPT,
+            double_review_rate=self.double_review_rate,
+            clock=self.clock,
         )
+        self.claims = CaseClaims(
+            self.database, self.queues, self.audit, lease=LEASE, golden=self.golden, clock=self.clock
+        )
+        self.counts = CaseCounts(self.database, self.queues, clock=self.clock)
+        self.decisions = CaseDecisions(
+            self.database,
+            teacher,
+            self.queues,
+            self.audit,
+            grace=self.grace,
+            lease=LEASE,
+            reasons=REASONS,
+            clock=self.clock,
+        )
+
+        self.campaigns = Campaigns(self.database, self.queues, self.audit, burst=BURST, lease=LEASE, clock=self.clock)
+        self.batches = CaseBatches(self.database, self.decisions, self.audit, lease=LEASE, clock=self.clock)
 
     def hire(self, people: Mapping[str, str] = PEOPLE) -> None:
         """Puts people, by id their roles, into the database."""

@@ -4,8 +4,9 @@ import html
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -23,18 +24,20 @@ MASTER = bytes(32)
 PASSWORD = "correct horse battery staple"
 
 
-def make_desk(database: Database, clock=utc_now, **settings) -> Desk:
-    """A desk over the database; `settings` as in load_settings."""
-    return open_desk(load_settings(**settings), database, MASTER, clock=clock)
+def make_desk(database: Database, clock=utc_now, enrols=None, **settings) -> Desk:
+    """A desk over the database; `settings` as in load_settings. Nobody is tested, and nothing is sampled for a second
+    judgement, unless they say so: tests tell cases apart, and their ids are new each time."""
+    settings["console"] = {"golden_rate": 0, "double_review_rate": 0} | settings.get("console", {})
+    return open_desk(load_settings(**settings), database, MASTER, enrols=enrols, keep_counts=timedelta(), clock=clock)
 
 
 @contextmanager
-def running_site(desk: Desk, *more: APIRouter) -> Iterator[str]:
+def running_site(desk: Desk, *more: APIRouter, port: int = 0) -> Iterator[str]:
     """The address of the console of this desk, with more pages if need be, as long as the block lasts."""
     app = make_app(desk)
     for router in more:
         app.include_router(router)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -64,6 +67,13 @@ class Visitor:
         hidden = hidden_fields(self.get(form_of)) if form_of else {}
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | headers
         return self._ask("POST", path, urlencode(hidden | dict(fields or {})).encode(), headers)
+
+    def upload(self, path: str, fields: Mapping[str, str], files: Sequence[tuple[str, str, bytes]], form_of: str = ""):
+        """Sends a form with files: name of the field, of the file, and its bytes."""
+        hidden = hidden_fields(self.get(form_of)) if form_of else {}
+        parts = [*(hidden | dict(fields)).items(), *((field, (name, content)) for field, name, content in files)]
+        body, kind = urllib3.encode_multipart_formdata(parts)
+        return self._ask("POST", path, body, {"Content-Type": kind})
 
     def log_in(self, login: str, password: str = PASSWORD, code: str = "", **fields: str):
         return self.post("/login", {"login": login, "password": password, "code": code} | fields, form_of="/login")

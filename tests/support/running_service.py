@@ -23,8 +23,9 @@ from consumers.messages import read_data
 from consumers.service import Service
 from consumers.topics import ensure_topics
 from demo.broker import free_port
-from likeness.enrolling import Enroller, Person
+from likeness.enrolling import Enroller
 from likeness.workbench import open_records, open_workbench
+from records.references import Person
 from tests.support.kafka_settings import kafka_settings
 
 MACRON, ARDERN = "Emmanuel Macron", "Jacinda Ardern"
@@ -48,6 +49,7 @@ def service_settings(broker, home, models, **tables):
         (home / "models").symlink_to(models)
     tables["http"] = {"host": "127.0.0.1", "port": free_port()} | tables.get("http", {})
     tables["screening"] = {"dead_letter_share": 1.0} | tables.get("screening", {})
+    tables["console"] = {"double_review_rate": 0} | tables.get("console", {})  # would be a matter of a case's id
     tables["gallery"] = {"retry_seconds": 1.0} | tables.get("gallery", {})
     tables["kafka"] = {"session_timeout_ms": 2_000} | tables.get("kafka", {})
     return kafka_settings(broker, home, **tables)

@@ -105,6 +105,7 @@ TWO = '{instance="two", job="likeness"}'
 CONSOLE = '{instance="three", job="likeness-console"}'
 CONSOLE_TWO = '{instance="four", job="likeness-console"}'
 UNREADABLE = f'{CONSOLE[:-1]}, result="unreadable"}}'
+REFUSED = f'{CONSOLE[:-1]}, result="refused"}}'
 LATE = f'{CONSOLE[:-1]}, queue="victims"}}'
 WELL = {
     f"up{ONE}": "1x60",
@@ -141,6 +142,9 @@ WELL = {
     f"likeness_console_reviews_total{UNREADABLE}": "0x60",
     f"likeness_console_seconds_since_decisions{CONSOLE}": "1x60",
     f"likeness_console_seconds_since_decisions{CONSOLE_TWO}": "0+60x60",
+    f"likeness_console_seconds_since_coop{CONSOLE}": "1x60",
+    f"likeness_console_seconds_since_coop{CONSOLE_TWO}": "0+60x60",
+    f"likeness_console_coop_reports_total{REFUSED}": "0x60",
     f"likeness_console_cases_late{LATE}": "0x30 1x9 0x20",
 }
 TROUBLES = {
@@ -177,6 +181,8 @@ TROUBLES = {
     "LikenessDecisionsStuck": {
         f"likeness_console_seconds_since_decisions{one}": "0+60x60" for one in (CONSOLE, CONSOLE_TWO)
     },
+    "LikenessCoopStuck": {f"likeness_console_seconds_since_coop{one}": "0+60x60" for one in (CONSOLE, CONSOLE_TWO)},
+    "LikenessCoopRefuses": {f"likeness_console_coop_reports_total{REFUSED}": "0x30 1x29"},
     "LikenessCasesLate": {f"likeness_console_cases_late{LATE}": "0x30 1x29"},
 }
 ACCOMPANIED_BY = {"LikenessUploadsTooOld": {"LikenessLatencyHigh"}}

@@ -6,8 +6,9 @@ import pytest
 
 from detector.alignment import align
 from detector.fingerprint import fingerprint_of, hashes_to_search
+from detector.identity import PICTURE_LIMIT
 from detector.picture import Picture
-from detector.same_photo import CROPPED_BELOW, FACE_LIMIT, PICTURE_LIMIT, same_photo, visible_share
+from detector.same_photo import CROPPED_BELOW, FACE_LIMIT, same_photo, visible_share
 from detector.verdict import Face
 from tests.support.portraits import fit, jpeg, read_rgb
 

@@ -11,6 +11,7 @@ SECRETS = {
     "LIKENESS_KAFKA__SSL_PASSWORD": lambda found: found.kafka.ssl_password.get_secret_value(),
     "LIKENESS_DATABASE__URL": lambda found: found.database_url,
     "LIKENESS_KEYS__MASTER_KEY": lambda found: found.keys.master_key.get_secret_value(),
+    "LIKENESS_WEB__OIDC__CLIENT_SECRET": lambda found: found.web.oidc.client_secret.get_secret_value(),
 }
 
 

@@ -63,7 +63,6 @@ def test_every_setting_has_its_default_in_the_file_and_the_file_has_no_other():
 
 SAYS_ITSELF = {
     "bootstrap_servers",
-    "client_id",
     "group_id",
     "sasl_username",
     "uploads",
@@ -250,3 +249,18 @@ def test_a_bootstrap_server_that_is_no_host_and_port_is_refused(servers):
 @pytest.mark.parametrize("servers", ["kafka:9092", "a:9092, b:9093", "[::1]:9092"])
 def test_bootstrap_servers_are_host_and_port_pairs(servers):
     assert load_settings(kafka={"bootstrap_servers": servers}).kafka.bootstrap_servers == servers
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"OIDC__ISSUER": "http://login.example.com"}, "web.oidc.issuer: must be an https:// address"),
+        ({"OIDC__ISSUER": "https://login.example.com"}, "an issuer needs a client_id"),
+        ({"OIDC__ISSUER": "https://login.example.com", "OIDC__CLIENT_ID": "x"}, "needs public_address"),
+        ({"OIDC__ALLOW_PASSWORDS": "false"}, "nobody could log in"),
+        ({"OIDC__ROLES": '{"staff": "boss"}'}, "web.oidc.roles.staff"),
+        ({"PUBLIC_ADDRESS": "https://console.example.com/path"}, "must be an address without a path"),
+    ],
+)
+def test_a_login_service_that_could_not_work_is_refused_at_the_start(given, sentence):
+    assert sentence in refusal(**{f"LIKENESS_WEB__{name}": value for name, value in given.items()})

@@ -79,6 +79,10 @@ class CaseView:
         """The one that the page is about; the first when there is none of that number."""
         return next((one for one in self.suspects if one.number == number), next(iter(self.suspects), None))
 
+    def about(self, identity_id: str | None) -> Suspect | None:
+        """The one who is this identity, None when there is none."""
+        return next((one for one in self.suspects if one.person.identity_id == identity_id), None)
+
 
 def view_case(case: Case, names_of: Callable[[Sequence[str]], Mapping[str, str]]) -> CaseView:
     """What the case's evidence says. `names_of` gives the names, by identity id, that still are there."""

@@ -1,6 +1,7 @@
 """What the pages about cases have in common: who works them, whose case it is, and the faces in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlencode
@@ -8,19 +9,36 @@ from urllib.parse import urlencode
 from fastapi import Depends, Request
 
 from records.cases import Case
+from records.errors import RecordsError
 from records.moderators import Moderator
 from records.queues import QueueRule, offered_decisions, stages_of
 from records.web_sessions import Session
 from web.console.case_faces import CaseFaces
 from web.desk import Desk
+from web.languages import N_
+from web.problems import Problem
 from web.rendering import WORKERS
-from web.security import desk_of, signed_in
+from web.security import DeskOf, desk_of, signed_in
 
 SKIP_REASONS = ("i_know_them", "distressing", "not_my_field", "other")
 """Why a case may be passed on; texts of templates/words.html."""
 
 Worker = Annotated[Session, Depends(signed_in(*WORKERS))]
 """The session of somebody who works cases."""
+
+
+def worked_here(desk: DeskOf) -> None:
+    """Raises Problem when cases are worked in Coop alone."""
+    if desk.settings.coop.only:
+        raise Problem(
+            409,
+            "worked_in_coop",
+            N_("Cases are worked in Coop"),
+            N_("Every case goes to Coop, and is decided there. An administrator can change that in the settings."),
+        )
+
+
+WORKED_HERE = Depends(worked_here)
 
 
 def faces_of(request: Request) -> CaseFaces:
@@ -35,6 +53,12 @@ def faces_of(request: Request) -> CaseFaces:
 
 
 FacesOf = Annotated[CaseFaces, Depends(faces_of)]
+
+
+def ahead(task: Callable[..., object], *arguments: object) -> None:
+    """Does what only makes the next page quicker; what it cannot have now, that page asks for again."""
+    with suppress(RecordsError):
+        task(*arguments)
 
 
 def holds(case: Case, moderator: Moderator) -> bool:

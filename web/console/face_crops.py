@@ -59,7 +59,9 @@ def face_crop(jpeg: bytes, place: FacePlace | None) -> bytes:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         matrix[:, 0] *= width / size[0]
         matrix[:, 1] *= height / size[1]
-    crop = cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderValue=AROUND)
+    # a face at the picture's edge goes on in the edge's own colours; round a whole picture there is grey
+    border = cv2.BORDER_CONSTANT if place is None else cv2.BORDER_REPLICATE
+    crop = cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=border, borderValue=AROUND)
     return cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 

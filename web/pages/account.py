@@ -10,9 +10,10 @@ from records.errors import LoginLocked, UnfitPassword, WrongLogin
 from records.moderators import Role
 from records.web_sessions import Session
 from web.languages import N_
+from web.oidc import provider_name
 from web.preferences import Preferences, Theme
 from web.rendering import render, set_cookie
-from web.security import SESSION_COOKIE, DeskOf, signed_in
+from web.security import SESSION_COOKIE, DeskOf, desk_of, signed_in, visit_of
 
 router = APIRouter()
 Anybody = Annotated[Session, Depends(signed_in())]
@@ -41,8 +42,9 @@ def account(request: Request, session: Anybody, done: str = "") -> Response:
 
 
 def _page(request: Request, session: Session, status: int = 200, *, note: str = "", wrong: str = "") -> Response:
-    role = ROLE_NAMES[session.moderator.role]
-    return render(request, "account.html", status, role=role, note=note, wrong=wrong)
+    provider = provider_name(desk_of(request).settings.web.oidc, visit_of(request).language)
+    values = {"role": ROLE_NAMES[session.moderator.role], "provider": provider}
+    return render(request, "account.html", status, note=note, wrong=wrong, **values)
 
 
 @router.post("/account/settings")

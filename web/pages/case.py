@@ -7,12 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import Response
 
+from records.appeals import MOST_APPEALS, Appeal
 from records.case_decisions import DecisionMade
 from records.cases import Case
+from records.errors import ClaimLost
 from records.moderators import Moderator
 from web.console.case_faces import CaseFaces
 from web.console.case_view import Suspect, view_case
-from web.console.casework import SKIP_REASONS, FacesOf, Worker, case_path, holds, may_decide, rule_of, sees_faces
+from web.console.casework import SKIP_REASONS, FacesOf, Worker, ahead, case_path, holds, may_decide, rule_of, sees_faces
+from web.console.golden_view import golden_values
+from web.console.statement import may_read, statement_of
 from web.desk import Desk
 from web.rendering import render
 from web.security import DeskOf
@@ -49,13 +53,23 @@ def case_page(
     moderator = session.moderator
     case = desk.cases.get(case_id)
     view = view_case(case, desk.cases.names)
-    shown = view.suspect(suspect)
+    appeals = desk.appeals.of_case(case_id)
+    appealed = next((one for one in appeals if one.state == "open"), None)
+    shown = view.about(appealed.identity_id) if appealed else view.suspect(suspect)
     visible = sees_faces(case, moderator)
     mine = holds(case, moderator)
     rule = rule_of(desk, case.queue)
     offered = may_decide(desk, case, moderator)
     if mine:
-        later.add_task(_prepare_next, desk, faces, moderator, queue or None)
+        later.add_task(ahead, _prepare_next, desk, faces, moderator, queue or None)
+    of_picture, of_account, of_person = _earlier(
+        desk,
+        case,
+        moderator,
+        desk.cases.of_picture(case, EARLIER),
+        desk.cases.of_account(case.account_id, EARLIER + 1),
+        _of_person(desk, shown),
+    )
     page = render(
         request,
         "case.html",
@@ -78,9 +92,16 @@ def case_page(
         queue=queue,
         undo=undo_of(desk, moderator, after),
         made=desk.decisions.history(case_id),
-        earlier_of_account=_earlier(desk, case, desk.cases.of_account(case.account_id, EARLIER + 1)),
-        earlier_of_person=_earlier(desk, case, _of_person(desk, shown)),
-        comments=desk.cases.comments(case_id),
+        appeals=appeals,
+        appealed=appealed,
+        may_appeal=may_appeal(case, appeals, moderator),
+        statement=(found := statement_of(desk, case)) is not None and may_read(found, moderator),
+        earlier_of_picture=of_picture,
+        earlier_of_account=of_account,
+        earlier_of_person=of_person,
+        holder=_holder(desk, case, moderator),
+        comments=desk.cases.comments(case_id, moderator.id),
+        **golden_values(desk, case, moderator),
         lease_seconds=desk.settings.console.lease_seconds,
         moderator=moderator,
         now=desk.clock(),
@@ -96,8 +117,17 @@ def likeness(
 ) -> Response:
     """How alike the faces are, as a piece of the page: for its script, once the person has judged."""
     case = desk.cases.get(case_id)
+    if not sees_faces(case, session.moderator):
+        raise ClaimLost("The case is not in the hands of who asks how alike its faces are.")
     view = view_case(case, desk.cases.names)
     return render(request, "case_likeness.html", suspect=view.suspect(suspect))
+
+
+def may_appeal(case: Case, appeals: Sequence[Appeal], moderator: Moderator) -> bool:
+    """Whether they may take in an appeal on the case, as AppealRecords.receive decides it."""
+    if case.state != "closed" or case.golden_id is not None:
+        return False
+    return not appeals or (moderator.role == "lead" and len(appeals) < MOST_APPEALS)
 
 
 def undo_of(desk: Desk, moderator: Moderator, decision_id: str) -> DecisionMade | None:
@@ -112,15 +142,22 @@ def _of_person(desk: Desk, suspect: Suspect | None) -> Sequence[Case]:
     return desk.cases.of_identity(suspect.person.identity_id, EARLIER + 1) if suspect else ()
 
 
-def _earlier(desk: Desk, case: Case, cases: Sequence[Case]) -> list[EarlierCase]:
-    others = [one for one in cases if one.id != case.id][:EARLIER]
-    return [EarlierCase(one, _outcome(desk, one)) for one in others]
+def _earlier(desk: Desk, case: Case, moderator: Moderator, *found: Sequence[Case]) -> list[list[EarlierCase]]:
+    """The other cases of each list, with how they ended."""
+    """The other cases of each list, with how they ended."""
+    if case.golden_id is not None:  # the case that it is a copy of would tell its answer
+        found = tuple(desk.golden.as_seen(moderator.id, cases) for cases in found)
+    decided = {one.id for cases in found for one in cases if one.state != "open"}
+    outcomes = desk.decisions.standing(decided) if decided else {}
+    return [[EarlierCase(one, outcomes.get(one.id)) for one in cases if one.id != case.id][:EARLIER] for cases in found]
 
 
-def _outcome(desk: Desk, case: Case) -> DecisionMade | None:
-    if case.state == "open":
+def _holder(desk: Desk, case: Case, moderator: Moderator) -> str | None:
+    """For leads, the name of who else works on the case."""
+    held = case.state == "open" and case.claimed_until is not None and case.claimed_until > desk.clock()
+    if moderator.role != "lead" or not held or case.claimed_by in (None, moderator.id):
         return None
-    return next((made for made in desk.decisions.history(case.id) if made.state in ("pending", "final")), None)
+    return desk.moderators.get(str(case.claimed_by)).name
 
 
 def _prepare_next(desk: Desk, faces: CaseFaces, moderator: Moderator, queue: str | None) -> None:

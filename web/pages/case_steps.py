@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from records.errors import ClaimLost
 from records.moderators import Moderator
-from web.console.casework import SKIP_REASONS, FacesOf, Worker, case_path, sees_faces, with_query
+from web.console.casework import SKIP_REASONS, WORKED_HERE, FacesOf, Worker, case_path, sees_faces, with_query
 from web.desk import Desk
 from web.errors import wants_json
 from web.security import DeskOf
@@ -20,16 +20,15 @@ Word = Annotated[str, Form(max_length=100)]
 Number = Annotated[int, Form(ge=0)]
 
 
-@router.post("/case/next")
+@router.post("/case/next", dependencies=[WORKED_HERE])
 def next_case(desk: DeskOf, session: Worker, queue: Word = "") -> Response:
     return _go_on(desk, session.moderator, queue)
 
 
-@router.post("/case/{case_id}/claim")
+@router.post("/case/{case_id}/claim", dependencies=[WORKED_HERE])
 def claim(desk: DeskOf, session: Worker, case_id: str) -> Response:
     moderator = session.moderator
     desk.claims.claim(case_id, moderator.id, moderator.role)
-    desk.audit.append(moderator.id, "case_claimed", case_id)
     return RedirectResponse(case_path(case_id), 303)
 
 
@@ -49,11 +48,9 @@ def decide(
     """`first`: what they judged before they saw how alike the faces are."""
     moderator = session.moderator
     decided = desk.decisions.decide(
-        case_id, moderator.id, moderator.role, decision, reason, note or None, identity or None
+        case_id, moderator.id, moderator.role, decision, reason, note or None, identity or None, first or None
     )
     faces.forget(case_id)
-    said = {"decision_id": decided.decision_id, "decision": decision, "reason": reason}
-    desk.audit.append(moderator.id, "case_decided", case_id, said | ({"first_judgement": first} if first else {}))
     return _go_on(desk, moderator, queue, after=decided.decision_id)
 
 
@@ -61,7 +58,6 @@ def decide(
 def undo(desk: DeskOf, session: Worker, decision_id: str, queue: Word = "") -> Response:
     moderator = session.moderator
     case = desk.decisions.undo(decision_id, moderator.id)
-    desk.audit.append(moderator.id, "decision_undone", case.id, {"decision_id": decision_id})
     return RedirectResponse(case_path(case.id, queue=queue), 303)
 
 
@@ -70,7 +66,6 @@ def skip(desk: DeskOf, session: Worker, faces: FacesOf, case_id: str, reason: Wo
     moderator = session.moderator
     desk.claims.skip(case_id, moderator.id, reason if reason in SKIP_REASONS else "")
     faces.forget(case_id)
-    desk.audit.append(moderator.id, "case_skipped", case_id, {"reason": reason})
     return _go_on(desk, moderator, queue)
 
 
@@ -112,5 +107,4 @@ def _go_on(desk: Desk, moderator: Moderator, queue: str, after: str = "") -> Res
     case = desk.claims.next(moderator.id, moderator.role, queue or None)
     if case is None:
         return RedirectResponse(with_query("/queue", {"after": after, "empty": queue or "all"}), 303)
-    desk.audit.append(moderator.id, "case_claimed", case.id)
     return RedirectResponse(case_path(case.id, queue=queue, after=after), 303)

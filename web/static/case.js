@@ -27,7 +27,7 @@ function closePanel() {
 
 async function showLikeness(name, panel) {
   const room = panel.querySelector("[data-likeness]");
-  if (document.querySelector(".side > .card .likeness") || room.childElementCount) return;
+  if (!room || document.querySelector(".side > .card .likeness") || room.childElementCount) return;
   first ??= name;
   for (const field of judge.querySelectorAll("[data-first]")) field.value = first;
   const suspect = judge.querySelector("[name=suspect]").value;
@@ -37,6 +37,14 @@ async function showLikeness(name, panel) {
   if (answer.status === 401) location.reload();
 }
 
+// Of a campaign: the cases to leave out are marked beside the panels, and go with the one that is sent.
+function takeAlong(panel) {
+  for (const field of panel.querySelectorAll("input[name=leave]")) field.remove();
+  for (const { value } of document.querySelectorAll("[data-leave]:checked")) {
+    panel.append(Object.assign(document.createElement("input"), { type: "hidden", name: "leave", value }));
+  }
+}
+
 judge?.addEventListener("submit", (event) => {
   if (event.target.matches("[data-choices]")) {
     event.preventDefault();
@@ -44,8 +52,15 @@ judge?.addEventListener("submit", (event) => {
   } else if (event.target.matches("[data-panel]")) {
     if (event.target.dataset.sent) event.preventDefault(); // Enter twice is one decision
     event.target.dataset.sent = "yes";
+    takeAlong(event.target);
   }
 });
+for (const form of document.querySelectorAll("[data-once]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+}
 judge?.addEventListener("click", (event) => {
   if (!event.target.closest("[data-back]")) return;
   event.preventDefault();
@@ -121,7 +136,7 @@ if (page?.dataset.lease) {
   document.addEventListener("submit", (event) => (leaving ||= !event.defaultPrevented));
   const renew = async () => {
     if (leaving || document.hidden || Date.now() - moved > lease) return;
-    const answer = await post(`/case/${page.dataset.case}/renew`);
+    const answer = await post(page.dataset.renew);
     if (leaving) return; // the case is not ours any more because of what was just sent
     if (answer.status === 409) location.replace(page.dataset.lost);
     if (answer.status === 401) location.reload();

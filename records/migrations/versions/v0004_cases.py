@@ -41,10 +41,12 @@ def upgrade() -> None:
         _column("totp_sealed", sa.LargeBinary(), null=True),
         _column("totp_last_step", sa.BigInteger(), null=True),
         sa.Column("oidc_subject", sa.Text, nullable=True, unique=True),
+        _column("role_by_claim", sa.Boolean()),
         _column("settings"),
         _column("failures", sa.Integer()),
         _column("locked_until", MOMENT, null=True),
         _column("created_at", MOMENT),
+        _column("last_seen_at", MOMENT, null=True),
         _column("disabled_at", MOMENT, null=True),
         sa.CheckConstraint("role IN ('moderator', 'lead', 'curator', 'administrator', 'auditor')", name="role"),
     )
@@ -88,7 +90,14 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
         sa.CheckConstraint("stage IN ('first', 'second', 'lead', 'appeal')", name="stage"),
     )
-    op.create_index("ix_cases_work", "cases", ["state", "queue", sa.text("priority DESC"), "opened_at", "stage"])
+    in_order = ["state", "queue", sa.text("priority DESC"), "opened_at", "stage", "golden_id"]
+    op.create_index("ix_cases_work", "cases", in_order)
+    op.create_index("ix_cases_flow", "cases", ["opened_at", "closed_at", "queue", "golden_id"])
+    again = sa.text("picture_group <> id")
+    op.create_index(
+        "ix_cases_shown_again", "cases", ["state", "picture_group"], sqlite_where=again, postgresql_where=again
+    )
+    op.create_index("ix_cases_of_people", "cases", ["state", "identity_id", "opened_at"])
     for columns in (
         ("claimed_by",),
         ("account_id",),
@@ -97,6 +106,8 @@ def upgrade() -> None:
         ("picture_group", "opened_at"),
         ("golden_id",),
         ("reference_id",),
+        ("state", "opened_at", "id"),
+        ("state", "queue", "opened_at", "id"),
     ):
         _index("cases", *columns)
     op.create_table(
@@ -129,13 +140,20 @@ def upgrade() -> None:
         _column("decided_by", sa.Text(), _of("moderators")),
         _column("decided_at", MOMENT),
         _column("due_at", MOMENT, null=True),
+        _column("final_at", MOMENT, null=True),
         _column("state"),
         sa.CheckConstraint("state IN ('pending', 'final', 'undone', 'first', 'overruled')", name="state"),
         sa.CheckConstraint(
             "decision IN ('confirmed', 'not_this_person', 'genuine_owner', 'bad_picture', 'escalated')", name="decision"
         ),
     )
-    for columns in (("case_id", "decided_by"), ("state", "due_at"), ("decided_by", "decided_at"), ("batch_id",)):
+    for columns in (
+        ("case_id", "decided_by"),
+        ("state", "due_at"),
+        ("decided_by", "decided_at"),
+        ("final_at", "id"),
+        ("batch_id",),
+    ):
         _index("case_decisions", *columns)
     op.create_table(
         "case_skips",
@@ -149,6 +167,7 @@ def upgrade() -> None:
         sa.Column("id", COUNTER, primary_key=True),
         _column("case_id", sa.Text(), _of("cases", "CASCADE")),
         _column("moderator_id", sa.Text(), _of("moderators")),
+        _column("stage"),
         _column("text"),
         _column("written_at", MOMENT),
     )
@@ -171,8 +190,9 @@ def upgrade() -> None:
         _column("details"),
         _column("hash"),
     )
-    _index("audit_log", "subject")
-    _index("audit_log", "actor", "at")
+    for column in ("subject", "actor", "action"):
+        _index("audit_log", column, "number")
+    _index("audit_log", "at")
     state = op.create_table(
         "audit_state",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),

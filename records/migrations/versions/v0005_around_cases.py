@@ -1,4 +1,4 @@
-"""Golden cases, appeals, tokens of the API, and what goes to ROOST Coop."""
+"""Suspended references, golden cases, appeals, tokens of the API, and what goes to ROOST Coop."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,10 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    op.add_column("gallery_references", sa.Column("suspended_at", MOMENT, nullable=True))
+    op.create_index(op.f("ix_identities_status_name_id"), "identities", ["status", "name", "id"])
+    held = sa.text("quarantined_at IS NOT NULL")
+    op.create_index("ix_identities_quarantined", "identities", ["name", "id"], sqlite_where=held, postgresql_where=held)
     op.create_table(
         "golden_cases",
         sa.Column("id", sa.Text, primary_key=True),
@@ -35,6 +39,7 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('open', 'upheld', 'reversed')", name="state"),
     )
     op.create_index(op.f("ix_appeals_case_id_received_at"), "appeals", ["case_id", "received_at"])
+    op.create_index(op.f("ix_appeals_state_received_at"), "appeals", ["state", "received_at"])
     op.create_table(
         "api_tokens",
         sa.Column("id", sa.Text, primary_key=True),
@@ -51,6 +56,7 @@ def upgrade() -> None:
         "coop_reports",
         sa.Column("case_id", sa.Text, sa.ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("picture_url", sa.Text, nullable=True),
         sa.Column("sent_at", MOMENT, nullable=True),
         sa.Column("refused", sa.Text, nullable=True),
     )
@@ -60,3 +66,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("coop_reports", "api_tokens", "appeals", "golden_cases"):
         op.drop_table(table)
+    op.drop_index("ix_identities_quarantined", "identities")
+    op.drop_index(op.f("ix_identities_status_name_id"), "identities")
+    op.drop_column("gallery_references", "suspended_at")

@@ -1,0 +1,216 @@
+"""Golden cases: closed cases whose right answer is known, and what became of the tests that are made with them.
+
+A lead marks one; golden_copies.py mixes copies of it into the work; once somebody has decided on a copy, and can undo
+it no more, they are told here whether they were right, and leads see how all did.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
+from uuid import uuid4
+
+from sqlalchemy import Exists, Select, exists, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from records import golden_copies
+from records.announcer import utc_now
+from records.audit import AuditLog
+from records.cases import Case, case_of, unknown_case
+from records.database import Database
+from records.errors import GoldenRefused, ReasonMissing, UnknownCase
+from records.queues import CaseDecision
+from records.schema_around_cases import GoldenCaseRow
+from records.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow
+from records.schema_people import ModeratorRow
+
+GoldenAnswer = Literal["confirmed", "not_this_person", "genuine_owner", "bad_picture"]
+ANSWERS: tuple[GoldenAnswer, ...] = ("confirmed", "not_this_person", "genuine_owner", "bad_picture")
+"""What the right answer may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCase:
+    """source_id: the case that was marked; expected, why: the right answer. Of its copies that were decided: right,
+    wrong, and escalated, which is neither. added_by: the
+    person's name. retired_at: from when on it is given to nobody."""
+
+    id: str
+    source_id: str
+    kind: str
+    identity_id: str | None
+    queue: str
+    expected: CaseDecision
+    why: str
+    added_by: str
+    added_at: datetime
+    retired_at: datetime | None
+    right: int
+    wrong: int
+    escalated: int
+
+
+@dataclass(frozen=True, slots=True)
+class TestTold:
+    """What somebody is told who decided on a copy."""
+
+    right: bool
+    expected: CaseDecision
+    why: str
+
+
+class GoldenCases:
+    """Every method is one transaction and may raise DatabaseAway or SchemaMismatch. `clock` gives the moment, aware."""
+
+    def __init__(self, database: Database, audit: AuditLog, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    def mark(self, case_id: str, expected: str, why: str, moderator_id: str) -> str:
+        """Makes a closed case golden, or one anew that was retired; gives the golden case's id. Raises UnknownCase,
+        ReasonMissing, GoldenRefused."""
+        now = self._clock()
+        if not (why := why.strip()):
+            raise ReasonMissing("A test case needs a sentence that says why its answer is right.")
+        if expected not in ANSWERS:
+            raise GoldenRefused("not_an_answer", "A test case is answered by a decision; choose one.")
+        with self._database.write() as session:
+            row = session.get(CaseRow, case_id, with_for_update=True)
+            if row is None or row.golden_id is not None:
+                raise unknown_case(case_id)
+            if row.state != "closed":
+                raise GoldenRefused("not_closed", "Only a closed case can test others; decide on it first.")
+            if not session.scalar(select(_shown(case_id, now))):
+                raise GoldenRefused("picture_erased", "The case's picture is erased; choose a newer case.")
+            golden = session.scalar(select(GoldenCaseRow).where(GoldenCaseRow.source_id == case_id))
+            if golden is None:
+                golden = GoldenCaseRow(id=str(uuid4()), source_id=case_id)
+                session.add(golden)
+            golden.expected, golden.why, golden.retired_at = expected, why, None
+            golden.added_by, golden.added_at = moderator_id, now
+            session.flush()
+            self._audit.append_in(session, moderator_id, "golden_added", case_id, {"expected": expected})
+            return golden.id
+
+    def retire(self, golden_id: str, moderator_id: str) -> None:
+        """From now on nobody is given it; nothing happens when it is retired already. Raises UnknownCase."""
+        with self._database.write() as session:
+            golden = session.get(GoldenCaseRow, golden_id, with_for_update=True)
+            if golden is None:
+                raise UnknownCase("There is no such test case; look at the list of them again.")
+            if golden.retired_at is None:
+                golden.retired_at = self._clock()
+                session.flush()
+                self._audit.append_in(session, moderator_id, "golden_retired", golden.source_id)
+
+    def sweep(self) -> int:
+        """Retires those whose picture is erased, and erases copies that their reviewers left; how many were retired."""
+        now = self._clock()
+        bare = GoldenCaseRow.retired_at.is_(None) & ~_shown(GoldenCaseRow.source_id, now)
+        with self._database.write() as session:
+            golden_copies.sweep(session, now)
+            retired = update(GoldenCaseRow).where(bare).values(retired_at=now).returning(GoldenCaseRow.id)
+            return len(session.scalars(retired).all())
+
+    def all(self) -> list[GoldenCase]:
+        """All, the newest first, those in use before the retired."""
+        order = (GoldenCaseRow.retired_at.is_not(None), GoldenCaseRow.added_at.desc())
+        with self._database.read() as session:
+            return [_golden_case(row) for row in session.execute(_results().order_by(*order))]
+
+    def about(self, case_id: str) -> GoldenCase | None:
+        """What was made of the case; None when it is not golden."""
+        with self._database.read() as session:
+            row = session.execute(_results().where(GoldenCaseRow.source_id == case_id)).one_or_none()
+            return None if row is None else _golden_case(row)
+
+    def told(self, moderator_id: str, case_ids: Collection[str]) -> dict[str, TestTold]:
+        """By case id, which of these cases were tests that the person has done, and how it went."""
+        tests = (
+            select(CaseRow.id, CaseDecisionRow.decision, GoldenCaseRow.expected, GoldenCaseRow.why)
+            .join(GoldenCaseRow, GoldenCaseRow.id == CaseRow.golden_id)
+            .join(CaseDecisionRow, CaseDecisionRow.case_id == CaseRow.id)
+            .where(
+                CaseRow.id.in_(case_ids),
+                CaseRow.state == "closed",
+                CaseDecisionRow.decided_by == moderator_id,
+                CaseDecisionRow.state != "undone",
+            )
+        )
+        with self._database.read() as session:
+            return {
+                case_id: TestTold(decision == expected, cast(CaseDecision, expected), why)
+                for case_id, decision, expected, why in session.execute(tests)
+            }
+
+    def as_seen(self, moderator_id: str, cases: Sequence[Case]) -> list[Case]:
+        """The cases as the person may see them: a golden case whose copy they work on is that copy."""
+        if not cases:
+            return []
+        with self._database.read() as session:
+            copies = {source_id: case_of(row) for source_id, row in session.execute(_untold(moderator_id))}
+        return [copies.get(one.id, one) for one in cases]
+
+
+def _untold(moderator_id: str) -> Select[str, CaseRow]:
+    """The copies, each with the id of the case that it is a copy of."""
+    theirs = exists().where(
+        CaseDecisionRow.case_id == CaseRow.id,
+        CaseDecisionRow.decided_by == moderator_id,
+        CaseDecisionRow.state != "undone",
+    )
+    return (
+        select(GoldenCaseRow.source_id, CaseRow)
+        .join(CaseRow, CaseRow.golden_id == GoldenCaseRow.id)
+        .where(CaseRow.state != "closed", or_(CaseRow.claimed_by == moderator_id, theirs))
+    )
+
+
+def _results() -> Select[*tuple[Any, ...]]:
+    """Golden cases, their sources, and how often their copies were answered how."""
+    copy = aliased(CaseRow)
+    right = CaseDecisionRow.state == "first"
+    escalated = CaseDecisionRow.decision == "escalated"
+    answers = (
+        select(
+            copy.golden_id,
+            func.count().filter(right).label("right"),
+            func.count().filter(~right, ~escalated).label("wrong"),
+            func.count().filter(escalated).label("escalated"),
+        )
+        .join(CaseDecisionRow, CaseDecisionRow.case_id == copy.id)
+        .where(copy.golden_id.is_not(None), copy.state == "closed", CaseDecisionRow.state != "undone")
+        .group_by(copy.golden_id)
+        .subquery()
+    )
+    return (
+        select(GoldenCaseRow, CaseRow, ModeratorRow.name, answers.c.right, answers.c.wrong, answers.c.escalated)
+        .join(CaseRow, CaseRow.id == GoldenCaseRow.source_id)
+        .join(ModeratorRow, ModeratorRow.id == GoldenCaseRow.added_by)
+        .outerjoin(answers, answers.c.golden_id == GoldenCaseRow.id)
+    )
+
+
+def _golden_case(row: Any) -> GoldenCase:
+    golden, source, name, right, wrong, escalated = row
+    return GoldenCase(
+        id=golden.id,
+        source_id=source.id,
+        kind=source.kind,
+        identity_id=source.identity_id,
+        queue=source.queue,
+        expected=golden.expected,
+        why=golden.why,
+        added_by=name,
+        added_at=golden.added_at,
+        retired_at=golden.retired_at,
+        right=right or 0,
+        wrong=wrong or 0,
+        escalated=escalated or 0,
+    )
+
+
+def _shown(case_id: str | InstrumentedAttribute[str], now: datetime) -> Exists:
+    """Whether the case still has a picture to show."""
+    return exists().where(CasePictureRow.case_id == case_id, CasePictureRow.kept_until > now)

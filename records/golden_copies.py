@@ -1,0 +1,137 @@
+"""Copies of golden cases, mixed into the work: whoever gets one cannot tell it from any other case.
+
+1. case_claims.py takes a new case for somebody, and asks here whether they are given a copy in its place; 2. they work
+it as they would that case; 3. case_closing.py asks here to close it, and nothing follows from it; 4. golden_cases.py
+tells its reviewer, and the leads. A copy is one person's: put back, it is erased.
+"""
+
+import secrets
+from collections.abc import Callable, Collection
+from datetime import datetime
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import Select, delete, exists, inspect, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from records import case_pictures
+from records.schema_around_cases import GoldenCaseRow
+from records.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow, CaseSkipRow
+
+_CHANCE = secrets.SystemRandom().random
+SHIFTED = ("account_created_at", "uploaded_at", "screened_at")
+"""Moments of a case that are as long before its copy came as they were before itself."""
+_Copy = aliased(CaseRow)
+
+
+class GoldenMix:
+    """Decides who is tested, and with what. rate: share of the cases given out, 0..1; `chance` gives the next random
+    number, 0 <= x < 1, which moderators must not foresee."""
+
+    def __init__(self, master_key: bytes, rate: float, *, chance: Callable[[], float] = _CHANCE) -> None:
+        self._master_key = master_key
+        self._rate = rate
+        self._chance = chance
+
+    def instead_of(
+        self, session: Session, row: CaseRow, moderator_id: str, queues: Collection[str], now: datetime
+    ) -> CaseRow | None:
+        """A copy that the person is given in place of the case, out of these queues; None when it is not its turn, or
+        there is none that they have not seen. Raises MasterKeyError, SealBroken."""
+        if self._chance() >= self._rate:
+            return None
+        fit = session.execute(_fit_for(moderator_id, queues, now)).all()
+        if not fit:
+            return None
+        golden_id, source_id = fit[int(self._chance() * len(fit))]
+        source = session.get_one(CaseRow, source_id)
+        facts = {column.key: getattr(source, column.key) for column in inspect(CaseRow).column_attrs}
+        aged = row.opened_at - source.opened_at  # it came when the case came whose place it takes
+        facts |= {name: at and at + aged for name in SHIFTED for at in (facts[name],)}
+        facts |= {
+            "id": str(uuid5(UUID(int=0), str(uuid4()))),  # of the version that cases have
+            "opened_at": row.opened_at,
+            "golden_id": golden_id,
+            "picture_group": None,
+            "double_review": False,
+            "state": "open",
+            "stage": "first",
+            "claimed_by": None,
+            "claimed_until": None,
+            "closed_at": None,
+        }
+        copy = CaseRow(**facts)
+        session.add(copy)
+        session.flush()
+        kept_until = session.get_one(CasePictureRow, source_id).kept_until
+        picture = case_pictures.find(session, source_id, self._master_key, now)
+        assert picture is not None  # `_fit_for` asked for it
+        case_pictures.put(session, copy.id, picture, self._master_key, kept_until)
+        return copy
+
+
+def put_back(session: Session, case_id: str) -> None:
+    """Erases the case if it is a copy; nobody else is to work it."""
+    session.execute(delete(CaseRow).where(CaseRow.id == case_id, CaseRow.golden_id.is_not(None)))
+
+
+def golden_source(session: Session, case_id: str) -> str | None:
+    """The id of the case that this one is a copy of; None when it is none."""
+    of_copy = select(GoldenCaseRow.source_id).join(CaseRow, CaseRow.golden_id == GoldenCaseRow.id)
+    return session.scalar(of_copy.where(CaseRow.id == case_id))
+
+
+def sweep(session: Session, now: datetime) -> int:
+    """Erases the copies whose reviewers have gone away, those who undid a decision too; how many."""
+    left = or_(CaseRow.claimed_until <= now, CaseRow.claimed_until.is_(None))
+    standing = exists().where(CaseDecisionRow.case_id == CaseRow.id, CaseDecisionRow.state != "undone")
+    gone = delete(CaseRow).where(CaseRow.golden_id.is_not(None), CaseRow.state == "open", left, ~standing)
+    return len(session.scalars(gone.returning(CaseRow.id)).all())
+
+
+def due(now: datetime) -> Select[str, str]:
+    """The decisions on copies whose grace period is over, with the copies: of an open one, whose turn would be somebody
+    else's now, too."""
+    return (
+        select(CaseDecisionRow.id, CaseDecisionRow.case_id)
+        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
+        .where(
+            CaseRow.golden_id.is_not(None),
+            CaseRow.state != "closed",
+            CaseDecisionRow.state.in_(("pending", "first")),
+            or_(CaseDecisionRow.due_at <= now, CaseDecisionRow.due_at.is_(None)),
+        )
+    )
+
+
+def close_copy(session: Session, copy: CaseRow, made: CaseDecisionRow, now: datetime) -> None:
+    """Closes a copy, unless the decision was taken back: nobody learns from it, and the decision is `first` where it is
+    right, else `overruled`."""
+    if copy.state == "closed" or made.state not in ("pending", "first"):
+        return
+    expected = session.scalar(select(GoldenCaseRow.expected).where(GoldenCaseRow.id == copy.golden_id))
+    made.state = "first" if made.decision == expected else "overruled"
+    made.due_at = None
+    copy.state, copy.closed_at, copy.claimed_by, copy.claimed_until = "closed", now, None, None
+
+
+def _fit_for(moderator_id: str, queues: Collection[str], now: datetime) -> Select[str, str]:
+    theirs = (CaseDecisionRow.decided_by == moderator_id, CaseDecisionRow.state != "undone")
+    decided = exists().where(CaseDecisionRow.case_id == CaseRow.id, *theirs)
+    done = exists().where(_Copy.golden_id == GoldenCaseRow.id, CaseDecisionRow.case_id == _Copy.id, *theirs)
+    skipped = exists().where(CaseSkipRow.case_id == CaseRow.id, CaseSkipRow.moderator_id == moderator_id)
+    return (
+        select(GoldenCaseRow.id, GoldenCaseRow.source_id)
+        .join(CaseRow, CaseRow.id == GoldenCaseRow.source_id)
+        .join(CasePictureRow, CasePictureRow.case_id == CaseRow.id)
+        .where(
+            GoldenCaseRow.retired_at.is_(None),
+            GoldenCaseRow.added_by != moderator_id,
+            CasePictureRow.kept_until > now,
+            CaseRow.state == "closed",
+            CaseRow.queue.in_(queues),
+            ~decided,
+            ~done,
+            ~skipped,
+        )
+        .order_by(GoldenCaseRow.id)
+    )

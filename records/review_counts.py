@@ -1,0 +1,222 @@
+"""What the database counts for review_quality.py: groups of cases and decisions, a few rows each.
+
+Copies of golden cases are left out of all but `tests`. A case that was decided anew, on an appeal, counts with its last
+final decision.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Double, Integer, cast, extract, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from records.budget_suggestion import FaceAlarms
+from records.schema_around_cases import AppealRow, GoldenCaseRow
+from records.schema_cases import CaseDecisionRow, CaseRow
+
+Moment = InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
+Flow = dict[tuple[str, int], int]
+"""By queue and period, a number of cases."""
+
+PERCENTS = (50, 90)
+DAY = 86_400
+JULIAN_1970 = 2_440_587.5
+"""1970 began so many days after the Julian day 0, in which SQLite counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`periods` stretches of `step` days each from `since` on, a midnight in UTC; the last one has today in it."""
+
+    since: datetime
+    step: int
+    periods: int
+
+    @property
+    def until(self) -> datetime:
+        return self.since + timedelta(days=self.step * self.periods)
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        """Of the periods."""
+        return tuple(self.since + timedelta(days=self.step * number) for number in range(self.periods))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Cases that were finally decided in a period; kind, band: of the leading finding."""
+
+    kind: str
+    band: int | None
+    period: int
+    decision: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Cases that the same two people judged without knowing of each other, with the same two decisions."""
+
+    kind: str
+    first_by: str
+    second_by: str
+    first: str
+    second: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Copies of golden cases that somebody answered so."""
+
+    moderator_id: str
+    kind: str
+    decision: str
+    expected: str
+    count: int
+
+
+def decided(session: Session, window: Window, postgresql: bool) -> list[Decided]:
+    period = _period(CaseDecisionRow.final_at, window, postgresql)
+    groups = (CaseRow.kind, CaseRow.band, period, CaseDecisionRow.decision)
+    counted = (
+        select(*groups, func.count())
+        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
+        .where(*_last_final(window))
+        .group_by(*groups)
+    )
+    return [Decided(*row) for row in session.execute(counted)]
+
+
+def times(session: Session, window: Window, postgresql: bool) -> dict[tuple[str, int], float]:
+    """By queue and percent (of PERCENTS), within how many seconds that share of the cases was decided. Appeals, which
+    begin when they are received, are left out."""
+    seconds = _seconds(CaseDecisionRow.decided_at, postgresql) - _seconds(CaseRow.opened_at, postgresql)
+    ranked = (
+        select(
+            CaseRow.queue,
+            seconds.label("seconds"),
+            func.row_number().over(partition_by=CaseRow.queue, order_by=seconds).label("place"),
+            func.count().over(partition_by=CaseRow.queue).label("total"),
+        )
+        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
+        .where(*_last_final(window), CaseDecisionRow.stage != "appeal")
+        .subquery()
+    )
+    found = {}
+    for percent in PERCENTS:
+        # the nearest rank: the lowest place with so many percent up to it
+        place = (ranked.c.total * percent + 99) // 100
+        there = select(ranked.c.queue, ranked.c.seconds).where(ranked.c.place == place)
+        found |= {(queue, percent): float(seconds) for queue, seconds in session.execute(there)}
+    return found
+
+
+def backlog(session: Session) -> dict[str, int]:
+    """By queue, the cases that have no final decision."""
+    waiting = select(CaseRow.queue, func.count()).where(
+        CaseRow.state.in_(("open", "decided")), CaseRow.golden_id.is_(None)
+    )
+    return dict(session.execute(waiting.group_by(CaseRow.queue)).all())
+
+
+def flow(session: Session, window: Window, postgresql: bool) -> tuple[Flow, Flow]:
+    """By queue and period, the cases that came, and those that were closed."""
+
+    def per_period(moment: Moment) -> Flow:
+        period = _period(moment, window, postgresql)
+        counted = select(CaseRow.queue, period, func.count()).where(moment >= window.since, CaseRow.golden_id.is_(None))
+        rows = session.execute(counted.group_by(CaseRow.queue, period))
+        return {(queue, number): count for queue, number, count in rows}
+
+    return per_period(CaseRow.opened_at), per_period(CaseRow.closed_at)
+
+
+def pairs(session: Session, window: Window) -> list[Pair]:
+    """Judgements of two people who did not know each other's: four eyes, and double review."""
+    first, second = aliased(CaseDecisionRow), aliased(CaseDecisionRow)
+    groups = (CaseRow.kind, first.decided_by, second.decided_by, first.decision, second.decision)
+    counted = (
+        select(*groups, func.count())
+        .join_from(second, first, first.case_id == second.case_id)
+        .join(CaseRow, CaseRow.id == second.case_id)
+        .where(
+            second.stage == "second",
+            second.state != "undone",
+            second.decided_at >= window.since,
+            first.stage == "first",
+            first.state != "undone",
+            CaseRow.golden_id.is_(None),
+        )
+        .group_by(*groups)
+    )
+    return [Pair(*row) for row in session.execute(counted)]
+
+
+def tests(session: Session, window: Window) -> list[Test]:
+    """Of closed copies of golden cases."""
+    groups = (CaseDecisionRow.decided_by, CaseRow.kind, CaseDecisionRow.decision, GoldenCaseRow.expected)
+    counted = (
+        select(*groups, func.count())
+        .join_from(CaseRow, GoldenCaseRow, GoldenCaseRow.id == CaseRow.golden_id)
+        .join(CaseDecisionRow, CaseDecisionRow.case_id == CaseRow.id)
+        # so put, SQLite finds the few by their index
+        .where(CaseRow.golden_id > "", CaseRow.closed_at >= window.since, CaseDecisionRow.state != "undone")
+        .group_by(*groups)
+    )
+    return [Test(*row) for row in session.execute(counted)]
+
+
+def work(session: Session, window: Window) -> dict[str, int]:
+    """By moderator, how many decisions of theirs stand, whatever became of the cases."""
+    counted = (
+        select(CaseDecisionRow.decided_by, func.count())
+        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
+        .where(
+            CaseDecisionRow.decided_at >= window.since,
+            CaseDecisionRow.state != "undone",
+            CaseRow.golden_id.is_(None),
+        )
+    )
+    return dict(session.execute(counted.group_by(CaseDecisionRow.decided_by)).all())
+
+
+def face_alarms(session: Session, window: Window, kinds: Sequence[str]) -> FaceAlarms:
+    """Of the cases of these kinds that came in the window."""
+    here = (CaseRow.opened_at >= window.since, CaseRow.kind.in_(kinds), CaseRow.golden_id.is_(None))
+    came = session.scalar(select(func.count()).select_from(CaseRow).where(*here)) or 0
+    outcomes = (
+        select(CaseDecisionRow.decision, func.count())
+        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
+        .where(*here, *_last_final(window))
+        .group_by(CaseDecisionRow.decision)
+    )
+    found = dict(session.execute(outcomes).all())
+    decided_in_all = sum(found.values())
+    return FaceAlarms(came, decided_in_all, found.get("not_this_person", 0), found.get("bad_picture", 0))
+
+
+def _last_final(window: Window) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of decisions that became final in the window, and are the last ones on their cases."""
+    # what was appealed against and judged anew; a look for later decisions on each case would take SQLite minutes
+    judged_anew = select(AppealRow.decision_id).where(AppealRow.state != "open")
+    return (
+        CaseDecisionRow.final_at >= window.since,
+        CaseDecisionRow.state == "final",
+        CaseRow.golden_id.is_(None),
+        CaseDecisionRow.id.not_in(judged_anew),
+    )
+
+
+def _period(moment: Moment, window: Window, postgresql: bool) -> ColumnElement[int]:
+    """The number of the period that the moment lies in."""
+    since = int(window.since.timestamp())
+    return cast(func.floor((_seconds(moment, postgresql) - since) / (window.step * DAY)), Integer)
+
+
+def _seconds(moment: Moment, postgresql: bool) -> ColumnElement[float]:
+    """Since 1970."""
+    if postgresql:
+        return cast(extract("epoch", moment), Double)
+    return cast((func.julianday(moment) - JULIAN_1970) * DAY, Double)

@@ -1,0 +1,35 @@
+"""What each action of the audit log means, and who did it, in words."""
+
+from collections.abc import Mapping
+
+from records.audit import Action
+from web.languages import N_
+
+ACTIONS: Mapping[Action, str] = {
+    "case_claimed": N_("Took a case"),
+    "face_viewed": N_("Was shown a picture"),
+    "picture_revealed": N_("Showed the pictures without blur"),
+    "case_skipped": N_("Skipped a case"),
+    "case_decided": N_("Decided on a case"),
+    "decision_undone": N_("Took a decision back"),
+    "decision_sent": N_("Told the platform a decision"),
+    "login": N_("Logged in"),
+    "login_failed": N_("Failed to log in"),
+    "logout": N_("Logged out"),
+    "moderator_added": N_("Added a person"),
+    "moderator_changed": N_("Changed a person"),
+    "identity_added": N_("Added an identity"),
+    "identity_changed": N_("Changed an identity"),
+    "identity_removed": N_("Erased an identity"),
+    "appeal_received": N_("Took in an appeal"),
+    "golden_added": N_("Made a case a golden one"),
+    "golden_retired": N_("Retired a golden case"),
+    "token_added": N_("Made a token of the API"),
+    "token_revoked": N_("Revoked a token of the API"),
+    "forbidden": N_("Was turned away"),
+    "export": N_("Exported"),
+    "search": N_("Searched"),
+}
+
+ACTORS: Mapping[str, str] = {"system": N_("Likeness itself"), "anonymous": N_("Somebody before the login")}
+"""Those who are no moderators; others are `operator:` and a login name, or `token:` and an id."""

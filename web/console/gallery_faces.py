@@ -1,0 +1,51 @@
+"""The faces of references for who looks after the gallery: cut out anew each time, and each first look told apart."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from detector.enrolment import Candidate
+from records.gallery import GalleryRecords
+from records.references import ReferenceDetail
+from web.console.case_faces import size_of
+from web.console.face_crops import FacePlace, face_crop
+
+SEEN_AGAIN = timedelta(minutes=15)
+"""After this time another look at the same photo is a new one."""
+
+
+class PhotoViews:
+    """Who was shown what lately; safe to share among threads. `clock` gives the moment, aware."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[str, str], datetime] = {}
+
+    def first(self, moderator_id: str, reference_id: str) -> bool:
+        """Whether the person has not been shown the photo within SEEN_AGAIN."""
+        now = self._clock()
+        with self._lock:
+            self._seen = {view: at for view, at in self._seen.items() if now - at < SEEN_AGAIN}
+            first = (moderator_id, reference_id) not in self._seen
+            self._seen.setdefault((moderator_id, reference_id), now)
+        return first
+
+
+def reference_face(gallery: GalleryRecords, detail: ReferenceDetail) -> bytes:
+    """The face of a reference, as a JPEG. Raises UnknownReference."""
+    photo = gallery.reference_photo(detail.id)
+    return face_crop(photo, _scaled(FacePlace(detail.face_box), size_of(photo)[0] / detail.width))
+
+
+def candidate_face(candidate: Candidate) -> bytes:
+    """The face of a photo that may become a reference, as a JPEG."""
+    place = FacePlace(candidate.face.box, candidate.face.landmarks)
+    return face_crop(candidate.jpeg, _scaled(place, size_of(candidate.jpeg)[0] / candidate.width))
+
+
+def _scaled(place: FacePlace, scale: float) -> FacePlace:
+    x, y, width, height = place.box
+    landmarks = place.landmarks and tuple((scale * px, scale * py) for px, py in place.landmarks)
+    return replace(place, box=(scale * x, scale * y, scale * width, scale * height), landmarks=landmarks)

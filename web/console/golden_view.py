@@ -1,0 +1,23 @@
+"""What a case's page says of it as a test: to leads, whether it tests others; to who has done it, how it went."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from records.cases import Case
+from records.golden_cases import ANSWERS
+from records.moderators import Moderator
+from web.desk import Desk
+
+
+def golden_values(desk: Desk, case: Case, moderator: Moderator) -> Mapping[str, Any]:
+    """What templates/case_golden.html needs."""
+    closed = case.state == "closed"
+    marks = closed and case.golden_id is None and moderator.role == "lead"
+    standing = desk.decisions.standing([case.id]).get(case.id) if marks else None
+    return {
+        "test": desk.golden.told(moderator.id, [case.id]).get(case.id) if closed else None,
+        "golden": desk.golden.about(case.id) if marks else None,
+        "may_make_golden": marks,
+        "answers": ANSWERS,
+        "final_decision": standing.decision if standing else None,
+    }
