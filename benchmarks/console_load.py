@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--seconds", type=int, default=180, help="of each run")
     options.add_argument("--write", action="store_true", help="put the tables into docs/console.md")
     chosen = options.parse_args(argv)
-    loads = []
+    loads: list[Load] = []
     with tempfile.TemporaryDirectory(prefix="likeness-bench-") as folder, EmbeddedBroker(Path(folder)) as broker:
         with postgres_server() as server:
             loads += _measure(server.name, server.create_database(), broker, Path(folder) / "postgresql", chosen)

@@ -115,8 +115,8 @@ class ConsoleService:
         quality: Callable[[], ReviewQuality],
         upkeep: Sequence[Callable[[], object]],
     ) -> None:
-        """Begins all threads; `count` and `quality` tell of all queues for /metrics, `upkeep` is done now and every hour. Raises
-        SettingsError."""
+        """Begins all threads; `count` and `quality` tell of all queues for /metrics, `upkeep` is done now and every
+        hour. Raises SettingsError."""
         settings, metrics, stop = self._settings, self._metrics, self._stop
         pictures = CasePictures(settings, looking, gallery, stop)
         self._stack.callback(pictures.close)

@@ -257,9 +257,8 @@ class CaseRecords:
             case = session.get(CaseRow, case_id)
             if case is None:
                 raise unknown_case(case_id)
-            row = {"case_id": case_id, "moderator_id": moderator_id, "stage": case.stage, "text": text}
-            row |= {"written_at": self._clock()}
-            session.execute(insert(CaseCommentRow).values(row))
+            said = {"moderator_id": moderator_id, "stage": case.stage, "text": text, "written_at": self._clock()}
+            session.execute(insert(CaseCommentRow).values(case_id=case_id, **said))
 
     def count_comments(self, case_id: str) -> int:
         """How many comments there are on the case."""

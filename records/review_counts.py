@@ -104,7 +104,7 @@ def times(session: Session, window: Window, postgresql: bool) -> dict[tuple[str,
         .where(*_last_final(window), CaseDecisionRow.stage != "appeal")
         .subquery()
     )
-    found = {}
+    found: dict[tuple[str, int], float] = {}
     for percent in PERCENTS:
         # the nearest rank: the lowest place with so many percent up to it
         place = (ranked.c.total * percent + 99) // 100

@@ -62,7 +62,9 @@ def run_console(settings: Settings, stop: threading.Event) -> None:
                 desk.golden.sweep,
             )
             count, quality = desk.counts.of_all, partial(desk.quality.of_days, DAYS)
-            service.start(looking, database, desk.cases, desk.decisions, desk.gallery, desk.audit, count, quality, upkeep)
+            service.start(
+                looking, database, desk.cases, desk.decisions, desk.gallery, desk.audit, count, quality, upkeep
+            )
             pages.start()
             log.info("The moderation console is at %s", pages.address)
             service.wait(pages)

@@ -38,7 +38,11 @@ PROPER |= {"Ina", "Ole", "kappa", "Kappa", "Prometheus"}
 PROPER |= {"Press", "photo", "Public", "profile"}  # where a reference came from, as a curator wrote it
 PROPER |= {word for name in NAMES for word in name.split()} | {"Mo", "Mia", "Lea", "Aud", "mo", "mia", "lea", "aud"}
 SAID = (
-    "The same photo was in the press in May.","The same account as last week.", "Second upload of this account today.", APPEALED)
+    "The same photo was in the press in May.",
+    "The same account as last week.",
+    "Second upload of this account today.",
+    APPEALED,
+)
 SAID += ("Queue tool", "Help desk", "Trust metrics", "Appeals desk")
 """What people of the tour wrote themselves."""
 

@@ -37,5 +37,6 @@ def kafka_settings(broker: Broker, home: Path, **overrides: dict[str, Any]) -> S
         **overrides,
         "kafka": kafka | overrides.get("kafka", {}),
         "topics": topics | overrides.get("topics", {}),
+        "console": {"double_review_rate": 0} | overrides.get("console", {}),  # would be a matter of a case's id
     }
     return load_settings(home=home, **tables)

@@ -49,7 +49,6 @@ def service_settings(broker, home, models, **tables):
         (home / "models").symlink_to(models)
     tables["http"] = {"host": "127.0.0.1", "port": free_port()} | tables.get("http", {})
     tables["screening"] = {"dead_letter_share": 1.0} | tables.get("screening", {})
-    tables["console"] = {"double_review_rate": 0} | tables.get("console", {})  # would be a matter of a case's id
     tables["gallery"] = {"retry_seconds": 1.0} | tables.get("gallery", {})
     tables["kafka"] = {"session_timeout_ms": 2_000} | tables.get("kafka", {})
     return kafka_settings(broker, home, **tables)

@@ -68,9 +68,7 @@ def test_what_may_be_chance_suggests_nothing():
     assert suggest_budget(FaceAlarms(200, 200, 110, 0), 1.0, 199).verdict == "uploads_too_few"
 
 
-@pytest.mark.parametrize(
-    ("value", "top"), [(0, 2), (3, 4), (7, 10), (12, 20), (41, 100), (100, 100), (900, 1000)]
-)
+@pytest.mark.parametrize(("value", "top"), [(0, 2), (3, 4), (7, 10), (12, 20), (41, 100), (100, 100), (900, 1000)])
 def test_a_plot_ends_at_a_round_number(value, top):
     assert round_up(value) == top
 

@@ -90,8 +90,8 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('open', 'decided', 'closed')", name="state"),
         sa.CheckConstraint("stage IN ('first', 'second', 'lead', 'appeal')", name="stage"),
     )
-    in_order = ["state", "queue", sa.text("priority DESC"), "opened_at", "stage", "golden_id"]
-    op.create_index("ix_cases_work", "cases", in_order)
+    urgent_first = sa.text("priority DESC")
+    op.create_index("ix_cases_work", "cases", ["state", "queue", urgent_first, "opened_at", "stage", "golden_id"])
     op.create_index("ix_cases_flow", "cases", ["opened_at", "closed_at", "queue", "golden_id"])
     again = sa.text("picture_group <> id")
     op.create_index(
