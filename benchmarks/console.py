@@ -24,8 +24,8 @@ from config import load_settings
 from likeness.console import err, out
 from likeness.page_server import PageServer
 from records.database import open_database
-from records.moderators import ModeratorRecords
-from records.web_sessions import WebSessions
+from records.people.moderators import ModeratorRecords
+from records.people.web_sessions import WebSessions
 from tests.support.postgres import postgres_server
 from web.app import make_app
 from web.desk import open_desk

@@ -11,14 +11,14 @@ from sqlalchemy import insert, text
 
 from config import load_settings
 from detector.verdict import Box
-from records import case_pictures
-from records.case_pictures import CasePicture
+from records.casework import case_pictures
+from records.casework.case_pictures import CasePicture
+from records.casework.queues import QueueRule, route
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.gallery import GalleryRecords
-from records.queues import QueueRule, route
+from records.people.schema_people import ModeratorRow
 from records.references import ReferencePhoto
-from records.schema_cases import CaseDecisionRow, CaseRow
-from records.schema_people import ModeratorRow
 
 MASTER_KEY = bytes(32)
 PEOPLE = 500

@@ -29,8 +29,8 @@ from consumers.kafka import make_consumer, read_to_end
 from demo.broker import EmbeddedBroker
 from likeness.console import err, out
 from records.database import Database, open_database
-from records.moderators import ModeratorRecords
-from records.web_sessions import WebSessions
+from records.people.moderators import ModeratorRecords
+from records.people.web_sessions import WebSessions
 from tests.chaos import report
 from tests.support.console_process import ConsoleProcess, console_settings
 from tests.support.models import cache

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from web.security import SESSION_COOKIE, TOKEN_FIELD
 
 Times = Mapping[str, list[float]]

@@ -24,7 +24,7 @@ from consumers.messages import ImpersonationSuspected, MessageRejected, Profile,
 from consumers.places import Place, place_of
 from consumers.topics import TopicMissing, ensure_console_topics
 from detector.worker_process import WorkersBroken
-from records.cases import CasePicture, CaseRecords, NewCase
+from records.casework.cases import CasePicture, CaseRecords, NewCase
 from records.database import Database
 from records.errors import DatabaseAway, RecordsError, UnknownCase
 

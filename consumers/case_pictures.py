@@ -27,7 +27,7 @@ from detector.picture import PictureRejected
 from detector.probing import Probes, Seen
 from detector.verdict import Face
 from detector.worker_pool import WorkerCrashed, WorkerTimeout
-from records.cases import CasePicture
+from records.casework.cases import CasePicture
 from records.errors import UnknownReference
 from records.gallery import GalleryRecords
 

@@ -22,15 +22,15 @@ from consumers.health import HealthServer
 from consumers.open_detector import open_watched_looking
 from detector.looking import InProcesses
 from records.audit import AuditLog
-from records.case_counts import QueueCount
-from records.case_decisions import CaseDecisions
-from records.cases import CaseRecords
-from records.coop_reports import CoopReports
+from records.casework.case_counts import QueueCount
+from records.casework.case_decisions import CaseDecisions
+from records.casework.cases import CaseRecords
+from records.casework.coop_reports import CoopReports
+from records.casework.decision_outbox import DecisionOutbox
 from records.database import Database, open_database
-from records.decision_outbox import DecisionOutbox
 from records.errors import DatabaseAway, RecordsError
 from records.gallery import GalleryRecords
-from records.review_quality import ReviewQuality
+from records.quality.review_quality import ReviewQuality
 
 log = logging.getLogger("likeness.console")
 UPKEEP_SECONDS = 3600.0

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from config import Settings
 from consumers.console_metrics import ConsoleMetrics
 from consumers.coop_report import coop_body
-from records.coop_reports import CoopReports
+from records.casework.coop_reports import CoopReports
 from records.errors import DatabaseAway, RecordsError
 
 log = logging.getLogger("likeness.console")

@@ -18,7 +18,7 @@ from detector.explanation import (
 )
 from detector.policy import CLEAR_MARGIN
 from detector.verdict import ForeignText, NameClaim, RunnerUp, SamePhoto
-from records.coop_reports import CoopReport
+from records.casework.coop_reports import CoopReport
 
 SOMEBODY = "a protected person"
 

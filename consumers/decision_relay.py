@@ -17,8 +17,8 @@ from consumers.kafka import BrokerAway, make_producer
 from consumers.messages import CONTENT_TYPE, ReviewDecided, write_event
 from consumers.outgoing import DeliveryFailed, OutgoingMessage, drop, send_all
 from records.audit import AuditLog
-from records.case_decisions import CaseDecisions
-from records.decision_outbox import DecisionOutbox, DecisionToSend
+from records.casework.case_decisions import CaseDecisions
+from records.casework.decision_outbox import DecisionOutbox, DecisionToSend
 from records.errors import DatabaseAway, RecordsError
 
 log = logging.getLogger("likeness.console")

@@ -3,7 +3,7 @@ single person."""
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from records.review_quality import OUTCOMES, Precision, ReviewQuality
+from records.quality.review_quality import OUTCOMES, Precision, ReviewQuality
 
 DAYS = 30
 ALL = "all"

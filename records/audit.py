@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.database import Database
-from records.schema_people import AuditRow, AuditStateRow
+from records.schema_audit import AuditRow, AuditStateRow
 
 Columns = TypeVarTuple("Columns")
 FIRST_HASH = "0" * 64

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from records.audit import ENTRIES, FIRST_HASH, PAGE, AuditFilter, canonical, entry_hash, moment_of
 from records.database import Database
-from records.schema_people import AuditRow
+from records.schema_audit import AuditRow
 
 BEFORE = aliased(AuditRow)
 NO_LINE = "It is no line of an export."

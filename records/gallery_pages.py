@@ -12,10 +12,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from detector.verdict import IdentityKind
 from records import gallery_listing
 from records.announcer import utc_now
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.references import IdentitySummary
 from records.schema import IdentityRow
-from records.schema_cases import CaseDecisionRow, CaseRow
 
 PAGE = 50
 SPAN = timedelta(days=30)

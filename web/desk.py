@@ -6,29 +6,29 @@ from datetime import datetime, timedelta
 
 from config import Settings
 from records.announcer import utc_now
-from records.api_tokens import ApiTokens
-from records.appeals import AppealRecords
-from records.arrivals import Arrivals
 from records.audit import AuditLog
-from records.campaigns import BurstOfCases, Campaigns
-from records.case_batches import CaseBatches
-from records.case_claims import CaseClaims
-from records.case_counts import CaseCounts
-from records.case_decisions import CaseDecisions
-from records.case_listing import CaseListing
-from records.cases import CaseRecords
+from records.casework.appeals import AppealRecords
+from records.casework.campaigns import BurstOfCases, Campaigns
+from records.casework.case_batches import CaseBatches
+from records.casework.case_claims import CaseClaims
+from records.casework.case_counts import CaseCounts
+from records.casework.case_decisions import CaseDecisions
+from records.casework.case_listing import CaseListing
+from records.casework.cases import CaseRecords
+from records.casework.golden_cases import GoldenCases
+from records.casework.golden_copies import GoldenMix
+from records.casework.queues import QueueRule
 from records.database import Database
 from records.decisions import DecisionRecords
 from records.gallery import GalleryRecords
 from records.gallery_pages import GalleryPages
-from records.golden_cases import GoldenCases
-from records.golden_copies import GoldenMix
-from records.moderators import ModeratorRecords
-from records.people import People
+from records.people.api_tokens import ApiTokens
+from records.people.arrivals import Arrivals
+from records.people.listing import People
+from records.people.moderators import ModeratorRecords
+from records.people.web_sessions import WebSessions
+from records.quality.review_quality import QualityRecords
 from records.quarantine import BurstRule
-from records.queues import QueueRule
-from records.review_quality import QualityRecords
-from records.web_sessions import WebSessions
 from web.enrolling import Enrols
 
 COUNTS_KEPT = timedelta(seconds=1)

@@ -26,7 +26,7 @@ from requests import RequestException
 from requests.adapters import HTTPAdapter
 
 from config.settings import Oidc, Web, secure_address
-from records.arrivals import Arrival
+from records.people.arrivals import Arrival
 from web.languages import N_, Language
 
 DISCOVERY = "/.well-known/openid-configuration"

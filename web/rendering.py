@@ -19,7 +19,7 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from records.moderators import Role
+from records.people.moderators import Role
 from web.languages import LANGUAGES, N_, Language
 from web.security import FORM_COOKIE, PLACE_FIELD, TOKEN_FIELD, Visit, place_of, visit_of
 

@@ -15,8 +15,8 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 
 from config import Settings
-from records.moderators import Role
-from records.web_sessions import Session
+from records.people.moderators import Role
+from records.people.web_sessions import Session
 from web.desk import Desk
 from web.headers import allow_bytes
 from web.languages import Language, choose_language

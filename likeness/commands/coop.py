@@ -10,7 +10,7 @@ from rich.table import Table
 
 from config import load_settings
 from likeness.console import out
-from records.coop_reports import CoopReports
+from records.casework.coop_reports import CoopReports
 from records.database import open_database
 
 app = typer.Typer(help="Cases that ROOST Coop refused: list, retry.", no_args_is_help=True)

@@ -19,7 +19,7 @@ from likeness.operator_name import operator
 from likeness.texts import filled
 from records.database import open_database
 from records.keys import load_master_key
-from records.moderators import Moderator, ModeratorRecords
+from records.people.moderators import Moderator, ModeratorRecords
 
 app = typer.Typer(help="Who may log in to the console: add, list, role, password, disable.", no_args_is_help=True)
 

@@ -16,9 +16,9 @@ from likeness.console import err, out
 from likeness.operator_name import operator
 from likeness.texts import filled
 from records.announcer import utc_now
-from records.api_tokens import ApiToken, ApiTokens
 from records.audit import AuditLog
 from records.database import open_database
+from records.people.api_tokens import ApiToken, ApiTokens
 
 app = typer.Typer(help="Programs that may use the API: add, list, revoke.", no_args_is_help=True)
 

@@ -19,10 +19,10 @@ from consumers.messages import Profile
 from detector.fingerprint import hashes_to_search
 from detector.looking import InProcesses
 from likeness.console_enrolling import open_enrolling
-from records.cases import CasePicture
+from records.casework.cases import CasePicture
 from records.database import Database, open_database
 from records.gallery import GalleryRecords
-from records.moderators import Moderator
+from records.people.moderators import Moderator
 from records.references import ReferencePhoto
 from tests.browser.drawn_people import DrawnPicture, Person, draw
 from tests.support.console import finding, review

@@ -16,7 +16,7 @@ from kafka import TopicPartition
 from config import Settings
 from consumers.kafka import make_consumer, make_producer, read_to_end
 from consumers.messages import write_event
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from tests.chaos.uploads import flat_picture
 from tests.support.console import NOW, review
 from tests.support.console_site import Visitor, text_of

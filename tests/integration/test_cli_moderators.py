@@ -14,7 +14,7 @@ from records.audit import AuditLog
 from records.database import open_database
 from records.errors import LoginLocked, WrongLogin
 from records.keys import load_master_key
-from records.moderators import ModeratorRecords
+from records.people.moderators import ModeratorRecords
 from tests.support.program import Program
 
 PASSWORD = "correct horse battery"

@@ -18,7 +18,7 @@ from consumers.case_feed import new_case
 from consumers.console_service import ConsoleService
 from consumers.kafka import make_consumer
 from likeness.page_server import PageServer
-from records.cases import CasePicture, CaseRecords
+from records.casework.cases import CasePicture, CaseRecords
 from records.database import open_database
 from records.errors import UnknownCase
 from tests.support.console import MASTER_KEY, open_cases, review, send

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from consumers.case_feed import new_case
 from records.announcer import utc_now
-from records.cases import CaseRecords
+from records.casework.cases import CaseRecords
 from records.database import open_database
 from tests.support.case_office import QUEUES, Office
 from tests.support.console import MASTER_KEY, finding, review

@@ -14,9 +14,9 @@ from consumers.case_feed import new_case
 from consumers.console_metrics import ConsoleMetrics
 from consumers.coop import CoopAway, CoopRelay
 from consumers.messages import ReviewForeignText, ReviewNameClaim, ReviewRunnerUp, ReviewSamePhoto
-from records.coop_reports import CoopReports
+from records.casework.coop_reports import CoopReports
+from records.casework.schema_around_cases import CoopReportRow
 from records.schema import IdentityRow
-from records.schema_around_cases import CoopReportRow
 from tests.support import running_service
 from tests.support.console import MASTER_KEY, finding, review
 from tests.support.coop import error_body, respond, running_coop

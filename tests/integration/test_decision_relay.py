@@ -19,8 +19,8 @@ from consumers.case_feed import new_case
 from consumers.console_metrics import ConsoleMetrics
 from consumers.decision_relay import DecisionRelay
 from consumers.kafka import make_consumer, read_to_end
+from records.casework.decision_outbox import DecisionOutbox
 from records.database import open_database
-from records.decision_outbox import DecisionOutbox
 from tests.support import running_service
 from tests.support.console import MASTER_KEY, finding, make_console_topics, review
 from tests.support.kafka_broker import ApacheKafka
@@ -148,7 +148,7 @@ from config import load_settings
 from consumers.console_metrics import ConsoleMetrics
 from consumers.decision_relay import DecisionRelay
 from records.database import open_database
-from records.decision_outbox import DecisionOutbox
+from records.casework.decision_outbox import DecisionOutbox
 from web.desk import open_desk
 class Killed(DecisionRelay):
     def _publish(self, rows):

@@ -16,7 +16,7 @@ import pytest
 
 from consumers.case_feed import new_case
 from demo.console import USUAL_PORT, console_settings, demo_desk, wait_for_cases
-from records.cases import CasePicture
+from records.casework.cases import CasePicture
 from records.database import open_database
 from records.keys import load_master_key
 from tests.support.console import review

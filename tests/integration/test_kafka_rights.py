@@ -13,7 +13,7 @@ from consumers.case_feed import new_case
 from consumers.decision_relay import DecisionRelay
 from consumers.kafka import make_consumer, make_producer
 from consumers.topics import create_missing, probe_topic
-from records.decision_outbox import DecisionOutbox
+from records.casework.decision_outbox import DecisionOutbox
 from tests.support.console import MASTER_KEY, RunningFeed, finding, looking, make_console_topics, review, send
 from tests.support.running_service import (
     MACRON,

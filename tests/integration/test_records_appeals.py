@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from records.appeals import MOST_APPEALS, TEXT_LENGTH, AppealRecords
-from records.decision_outbox import DecisionOutbox
+from records.casework.appeals import MOST_APPEALS, TEXT_LENGTH, AppealRecords
+from records.casework.decision_outbox import DecisionOutbox
+from records.casework.schema_cases import CaseRow
 from records.errors import AppealRefused, ClaimRefused, DecisionNotOffered, TooLate, UnknownCase
+from records.people.schema_people import ModeratorRow
 from records.references import ReferencePhoto
-from records.schema_cases import CaseRow
-from records.schema_people import ModeratorRow
 from tests.support.case_office import FACES, GRACE, START, VICTIMS, Office
 
 PHOTO = ReferencePhoto(

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from records.audit import AuditLog
 from records.database import open_database
-from records.schema_people import AuditRow, AuditStateRow
+from records.schema_audit import AuditRow, AuditStateRow
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

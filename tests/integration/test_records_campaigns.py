@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from records.case_decisions import Choice
-from records.cases import CasePicture
+from records.casework.case_decisions import Choice
+from records.casework.cases import CasePicture
+from records.casework.schema_cases import CaseRow
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing, TooLate
-from records.schema_cases import CaseRow
 from tests.support.case_office import GRACE, LEASE, Office, new_case
 
 ANA = "idn_ana"

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from records.case_counts import QueueCount
+from records.casework.case_counts import QueueCount
+from records.casework.schema_cases import CaseRow, CaseSkipRow
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing, UnknownCase
-from records.schema_cases import CaseRow, CaseSkipRow
 from tests.support.case_office import LEASE, START, Office
 
 SECOND = timedelta(seconds=1)

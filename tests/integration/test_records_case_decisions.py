@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from records.case_closing import close_case
-from records.decision_outbox import DecisionOutbox
+from records.casework.case_closing import close_case
+from records.casework.decision_outbox import DecisionOutbox
+from records.casework.schema_cases import DecisionToSendRow
 from records.decisions import DecisionRecords
 from records.errors import (
     ClaimLost,
@@ -27,7 +28,6 @@ from records.errors import (
 )
 from records.references import ReferencePhoto
 from records.schema import DecisionRow
-from records.schema_cases import DecisionToSendRow
 from tests.support.case_office import FACES, GRACE, LEASE, MASTER, NEVER, Office
 
 SECOND = timedelta(seconds=1)
@@ -369,7 +369,7 @@ def test_one_who_dies_between_teaching_and_closing_is_made_good(office, database
     program = """
 import os, signal, sys
 from datetime import datetime, timedelta
-from records.case_closing import close_case
+from records.casework.case_closing import close_case
 from records.database import open_database
 from records.decisions import BurstRule, DecisionRecords
 class Dies(DecisionRecords):

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
-from records.cases import CasePicture, CaseRecords
+from records.casework.cases import CasePicture, CaseRecords
+from records.casework.schema_cases import CasePictureRow
 from records.errors import MasterKeyError, UnknownCase
-from records.schema_cases import CasePictureRow
 from tests.support.case_office import FACES, KEPT, QUEUES, START, Office, new_case
 
 PICTURE = CasePicture(b"\xff\xd8 the very bytes of a JPEG \xff\xd9", {"avatar": [{"box": [1.5, 2, 3, 4]}]})

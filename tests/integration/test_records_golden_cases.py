@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from records.cases import CasePicture
-from records.decision_outbox import DecisionOutbox
+from records.casework.cases import CasePicture
+from records.casework.decision_outbox import DecisionOutbox
+from records.casework.golden_cases import GoldenCases
+from records.casework.golden_copies import GoldenMix
+from records.casework.schema_cases import CasePictureRow, CaseRow, DecisionToSendRow
 from records.errors import GoldenRefused, ReasonMissing, TooLate, UnknownCase
-from records.golden_cases import GoldenCases
-from records.golden_copies import GoldenMix
-from records.schema_cases import CasePictureRow, CaseRow, DecisionToSendRow
 from tests.support.case_office import GRACE, KEPT, LEASE, MASTER, START, Office, new_case
 
 AVATAR = CasePicture(b"a picture", {"avatar": [{"box": [1, 2, 3, 4]}], "references": {}})

@@ -11,7 +11,6 @@ import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 from sqlalchemy import update
 
-from records.arrivals import Arrival, Arrivals
 from records.audit import AuditLog
 from records.errors import (
     LastAdministrator,
@@ -26,9 +25,10 @@ from records.errors import (
     WrongCode,
     WrongLogin,
 )
-from records.moderators import ModeratorRecords
-from records.schema_people import ModeratorRow, SessionRow
-from records.web_sessions import WebSessions
+from records.people.arrivals import Arrival, Arrivals
+from records.people.moderators import ModeratorRecords
+from records.people.schema_people import ModeratorRow, SessionRow
+from records.people.web_sessions import WebSessions
 
 MASTER = bytes(32)
 PASSWORD = "correct horse battery"

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from records.cases import CasePicture
-from records.golden_cases import GoldenCases
-from records.golden_copies import GoldenMix
-from records.review_quality import QualityRecords, window_of
+from records.casework.cases import CasePicture
+from records.casework.golden_cases import GoldenCases
+from records.casework.golden_copies import GoldenMix
+from records.quality.review_quality import QualityRecords, window_of
 from tests.support.case_office import GRACE, MASTER, QUEUES, START, Office, new_case
 
 DAY = timedelta(days=1)

@@ -10,10 +10,10 @@ import urllib3
 from openapi_spec_validator import validate
 from sqlalchemy import update
 
-from records.api_tokens import SCOPES
-from records.cases import CasePicture, NewCase
+from records.casework.cases import CasePicture, NewCase
+from records.casework.schema_cases import CaseRow
 from records.database import open_database
-from records.schema_cases import CaseRow
+from records.people.api_tokens import SCOPES
 from tests.support.console_site import PASSWORD, Visitor, make_desk, running_site
 from tests.support.portraits import jpeg
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from config import packaged
-from records.cases import NewCase
+from records.casework.cases import NewCase
 from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)

@@ -14,7 +14,8 @@ from sqlalchemy import insert, update
 
 from records.audit import Action, AuditLog, entry_hash
 from records.audit_export import check_export
-from records.schema_people import AuditRow, ModeratorRow
+from records.people.schema_people import ModeratorRow
+from records.schema_audit import AuditRow
 from tests.support.console_site import Visitor, make_desk, place_of, running_site, text_of
 from web.console.audit_check import AuditCheck
 from web.console.audit_words import ACTIONS

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import insert
 
 from records.announcer import utc_now
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
 from tests.support.console_site import Visitor, make_desk, running_site
 from web.app import make_app
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from records.cases import CasePicture, NewCase
+from records.casework.cases import CasePicture, NewCase
 from records.references import ReferencePhoto
 from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 from tests.support.portraits import jpeg

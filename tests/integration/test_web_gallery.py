@@ -17,10 +17,10 @@ from consumers.open_detector import open_watched_looking
 from detector.index import GalleryIndex
 from likeness.console_enrolling import open_enrolling
 from records.audit import AuditFilter
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.gallery import GalleryRecords
 from records.references import ReferencePhoto
 from records.schema import OutboxEntry
-from records.schema_cases import CaseDecisionRow, CaseRow
 from tests.support.console_site import MASTER, PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 from web.headers import FORM_BYTES
 

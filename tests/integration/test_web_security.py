@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 
 import web
 from records.database import open_database
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from tests.support.chromium import launched
 from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
 from tests.support.legs import running_leg

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from records.api_tokens import SCOPES, ApiTokens
 from records.audit import AuditLog
 from records.database import open_database
 from records.errors import UnfitToken, UnknownToken
+from records.people.api_tokens import SCOPES, ApiTokens
 from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 from tests.support.program import Program
 

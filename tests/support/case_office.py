@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert
 
 from records.audit import AuditLog
-from records.campaigns import BurstOfCases, Campaigns
-from records.case_batches import CaseBatches
-from records.case_claims import CaseClaims
-from records.case_counts import CaseCounts
-from records.case_decisions import CaseDecisions
-from records.cases import CaseRecords, NewCase
+from records.casework.campaigns import BurstOfCases, Campaigns
+from records.casework.case_batches import CaseBatches
+from records.casework.case_claims import CaseClaims
+from records.casework.case_counts import CaseCounts
+from records.casework.case_decisions import CaseDecisions
+from records.casework.cases import CaseRecords, NewCase
+from records.casework.golden_copies import GoldenMix
+from records.casework.queues import QueueRule
 from records.database import Database
 from records.decisions import BurstRule, DecisionRecords
-from records.golden_copies import GoldenMix
-from records.queues import QueueRule
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
 
 MASTER = bytes(32)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

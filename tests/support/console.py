@@ -17,11 +17,11 @@ from consumers.kafka import make_admin, make_producer
 from consumers.messages import Image, ImpersonationSuspected, ReviewFinding, ReviewRunnerUp, derived_id, write_event
 from consumers.open_detector import open_watched_looking
 from consumers.topics import ensure_console_topics
-from records.cases import CaseRecords
+from records.casework.cases import CaseRecords
+from records.casework.queues import QueueRule
 from records.database import Database, open_database
 from records.errors import UnknownCase
 from records.gallery import GalleryRecords
-from records.queues import QueueRule
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 MASTER_KEY = bytes(32)

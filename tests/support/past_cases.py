@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy import insert
 
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
-from records.schema_cases import CaseDecisionRow, CaseRow
 
 KINDS = {
     "same_picture": ("pictures", 0.12, 0.95),

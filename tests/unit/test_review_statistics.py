@@ -2,8 +2,8 @@
 
 import pytest
 
-from records.budget_suggestion import FaceAlarms, suggest_budget
-from records.review_statistics import Share, agreement
+from records.quality.budget_suggestion import FaceAlarms, suggest_budget
+from records.quality.review_statistics import Share, agreement
 from web.plots import line_plot, round_up
 
 

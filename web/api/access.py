@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from records.api_tokens import ApiToken, Scope
 from records.errors import UnknownModerator
-from records.moderators import Moderator
+from records.people.api_tokens import ApiToken, Scope
+from records.people.moderators import Moderator
 from web.api.problems import ApiProblem
 from web.desk import Desk
 from web.rate_limit import RateLimit

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime
 from starlette.responses import Response
 
-from records.case_listing import CaseFilter
-from records.cases import CaseState
-from records.queues import offered_decisions
+from records.casework.case_listing import CaseFilter
+from records.casework.cases import CaseState
+from records.casework.queues import offered_decisions
 from web.api.access import Decider, Reader, acting_for
 from web.api.found import case_named
 from web.api.paging import Cursor, Limit, read_cursor, write_cursor

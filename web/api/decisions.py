@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query
 from pydantic import AwareDatetime
 
-from records.case_decisions import DecisionMade
+from records.casework.case_decisions import DecisionMade
 from records.errors import ClaimLost, UnknownDecision
 from web.api.access import Decider, Reader, acting_for
 from web.api.cases import NO_CASE, NOT_YOURS, CaseId

@@ -1,6 +1,6 @@
 """The case that a request names."""
 
-from records.cases import Case, unknown_case
+from records.casework.cases import Case, unknown_case
 from web.desk import Desk
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from records.case_listing import Place
+from records.casework.case_listing import Place
 from web.api.problems import ApiProblem
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from records.case_history import DecisionMade, DecisionState
-from records.case_listing import FinalDecision
-from records.cases import Case, CaseState
-from records.queues import CaseDecision, CaseStage
+from records.casework.case_history import DecisionMade, DecisionState
+from records.casework.case_listing import FinalDecision
+from records.casework.cases import Case, CaseState
+from records.casework.queues import CaseDecision, CaseStage
 
 CASE_ID = "8a4c1f52-6f0e-5d5b-9c43-0f1f3e0b7a10"
 NOTE_LENGTH = 4000

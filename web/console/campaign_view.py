@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from records.campaigns import Campaign
-from records.case_batches import Passed, Planned
-from records.cases import Case
-from records.moderators import Moderator
+from records.casework.campaigns import Campaign
+from records.casework.case_batches import Passed, Planned
+from records.casework.cases import Case
+from records.people.moderators import Moderator
 from records.references import ReferenceDetail
 from web.console.case_faces import CaseFaces
 from web.console.case_view import Person, view_case

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from PIL import Image
 
 from detector.verdict import Box
-from records.cases import Case, CasePicture, CaseRecords
+from records.casework.cases import Case, CasePicture, CaseRecords
 from records.errors import UnknownIdentity, UnknownReference
 from records.gallery import GalleryRecords
 from records.references import IdentityDetail, ReferenceDetail

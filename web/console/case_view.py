@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from detector.policy import CLEAR_MARGIN
 from detector.verdict import Box
-from records.cases import Case
+from records.casework.cases import Case
 
 Doubt = Literal["rival_nearer", "rival", "poor_face"]
 """Why a likeness is to be compared with care: somebody else is more alike, or nearly as alike, or the face is poor."""

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 
-from records.cases import Case
+from records.casework.cases import Case
+from records.casework.queues import QueueRule, offered_decisions, stages_of
 from records.errors import RecordsError
-from records.moderators import Moderator
-from records.queues import QueueRule, offered_decisions, stages_of
-from records.web_sessions import Session
+from records.people.moderators import Moderator
+from records.people.web_sessions import Session
 from web.console.case_faces import CaseFaces
 from web.desk import Desk
 from web.languages import N_

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from records.cases import Case
-from records.golden_cases import ANSWERS
-from records.moderators import Moderator
+from records.casework.cases import Case
+from records.casework.golden_cases import ANSWERS
+from records.people.moderators import Moderator
 from web.desk import Desk
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.settings import Statement as Wording
-from records.case_decisions import DecisionMade
-from records.cases import Case
-from records.moderators import Moderator
+from records.casework.case_decisions import DecisionMade
+from records.casework.cases import Case
+from records.people.moderators import Moderator
 from web.console.statement_text import EXPLAINED, RULE, facts_of, text_for_holder, uploaded
 from web.desk import Desk
 from web.languages import ENGLISH, LANGUAGES

@@ -7,8 +7,8 @@ from datetime import datetime
 from babel.dates import format_date
 
 from config.settings import Statement as Wording
-from records.case_decisions import DecisionMade
-from records.cases import Case
+from records.casework.case_decisions import DecisionMade
+from records.casework.cases import Case
 from web.languages import N_, Language
 
 RULE = N_("the rule against impersonation")

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from records.errors import LoginLocked, UnfitPassword, WrongLogin
-from records.moderators import Role
-from records.web_sessions import Session
+from records.people.moderators import Role
+from records.people.web_sessions import Session
 from web.languages import N_
 from web.oidc import provider_name
 from web.preferences import Preferences, Theme

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from records.appeals import TEXT_LENGTH
-from records.web_sessions import Session
+from records.casework.appeals import TEXT_LENGTH
+from records.people.web_sessions import Session
 from web.console.casework import Worker, case_path
 from web.rendering import render
 from web.security import DeskOf, signed_in

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from records.audit import AuditFilter
 from records.audit_export import export_lines
 from records.errors import UnknownModerator
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from web.console.audit_check import AuditCheck
 from web.console.audit_words import ACTIONS, ACTORS
 from web.console.casework import with_query

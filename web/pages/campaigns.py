@@ -10,11 +10,11 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Form, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from records.campaigns import CampaignKind
-from records.case_decisions import Choice
-from records.cases import Case
+from records.casework.campaigns import CampaignKind
+from records.casework.case_decisions import Choice
+from records.casework.cases import Case
 from records.errors import ClaimLost
-from records.moderators import Moderator
+from records.people.moderators import Moderator
 from web.console import campaign_view
 from web.console.campaign_view import InHand
 from web.console.casework import WORKED_HERE, FacesOf, Worker, ahead, with_query

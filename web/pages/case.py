@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import Response
 
-from records.appeals import MOST_APPEALS, Appeal
-from records.case_decisions import DecisionMade
-from records.cases import Case
+from records.casework.appeals import MOST_APPEALS, Appeal
+from records.casework.case_decisions import DecisionMade
+from records.casework.cases import Case
 from records.errors import ClaimLost
-from records.moderators import Moderator
+from records.people.moderators import Moderator
 from web.console.case_faces import CaseFaces
 from web.console.case_view import Suspect, view_case
 from web.console.casework import SKIP_REASONS, FacesOf, Worker, ahead, case_path, holds, may_decide, rule_of, sees_faces

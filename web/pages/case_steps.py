@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from records.errors import ClaimLost
-from records.moderators import Moderator
+from records.people.moderators import Moderator
 from web.console.casework import SKIP_REASONS, WORKED_HERE, FacesOf, Worker, case_path, sees_faces, with_query
 from web.desk import Desk
 from web.errors import wants_json

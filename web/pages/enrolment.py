@@ -12,8 +12,8 @@ from detector.enrolment import Candidate
 from detector.identity import DEFAULT_REACH
 from detector.verdict import IdentityKind
 from records.errors import AmbiguousName
+from records.people.web_sessions import Session
 from records.references import IdentitySummary, Person
-from records.web_sessions import Session
 from web.console.enrolment_tray import Tray, TrayPhoto, Trays
 from web.console.gallery_faces import candidate_face
 from web.desk import Desk

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from web.console.casework import with_query
 from web.rendering import GALLERY_READERS, render
 from web.security import DeskOf, signed_in

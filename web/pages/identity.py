@@ -8,8 +8,8 @@ from fastapi.responses import Response
 
 from records.audit import AuditEntry, AuditFilter
 from records.errors import UnknownReference
+from records.people.web_sessions import Session
 from records.references import IdentityDetail, ReferenceDetail
-from records.web_sessions import Session
 from web.console.audit_words import ACTORS
 from web.console.gallery_faces import PhotoViews, reference_face
 from web.desk import Desk

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 
 from records.errors import UnfitId
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from web.desk import Desk
 from web.pages.identity import reference_of
 from web.security import DeskOf, signed_in

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from records.errors import LoginLocked, UnknownModerator, WrongCode, WrongLogin
-from records.moderators import Moderator
-from records.web_sessions import Session
+from records.people.moderators import Moderator
+from records.people.web_sessions import Session
 from web.desk import Desk
 from web.languages import LANGUAGES, N_
 from web.oidc import OidcClient, provider_name

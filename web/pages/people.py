@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from records import passwords
 from records.errors import LoginTaken, OwnRights, UnfitLogin
-from records.moderators import Role
-from records.web_sessions import Session
+from records.people import passwords
+from records.people.moderators import Role
+from records.people.web_sessions import Session
 from web.languages import N_
 from web.oidc import provider_name
 from web.pages.account import ROLE_NAMES

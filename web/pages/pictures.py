@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from records.cases import Case
+from records.casework.cases import Case
 from records.errors import ClaimLost
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from web.console.case_faces import CaseFaces, size_of
 from web.console.case_view import view_case
 from web.console.casework import FacesOf, Worker, sees_faces

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from records.budget_suggestion import suggest_budget
-from records.review_quality import ReviewQuality
-from records.web_sessions import Session
+from records.people.web_sessions import Session
+from records.quality.budget_suggestion import suggest_budget
+from records.quality.review_quality import ReviewQuality
 from web.console.casework import Worker, case_path
 from web.plots import LinePlot, line_plot
 from web.rendering import QUALITY_READERS, render

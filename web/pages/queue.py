@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from records.case_decisions import DecisionMade
+from records.casework.case_decisions import DecisionMade
 from web.console.campaign_view import cards
 from web.console.casework import Worker
 from web.rendering import render

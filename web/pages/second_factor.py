@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from markupsafe import Markup
 
 from records.errors import LoginLocked, WrongCode, WrongLogin
-from records.moderators import Moderator
-from records.web_sessions import Session
+from records.people.moderators import Moderator
+from records.people.web_sessions import Session
 from web.languages import N_
 from web.pages.account import LOCKED, WRONG_PASSWORD
 from web.rendering import render

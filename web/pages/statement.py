@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from records.web_sessions import Session
+from records.people.web_sessions import Session
 from web.console.casework import Worker, case_path
 from web.console.statement import Statement, may_read, statement_of
 from web.desk import Desk

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from records.api_tokens import LONGEST_NAME, Scope
 from records.errors import UnfitToken
-from records.web_sessions import Session
+from records.people.api_tokens import LONGEST_NAME, Scope
+from records.people.web_sessions import Session
 from web.desk import Desk
 from web.languages import N_
 from web.rendering import render

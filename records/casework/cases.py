@@ -17,17 +17,17 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from records import case_pictures
 from records.announcer import utc_now
-from records.case_pictures import CasePicture
+from records.casework import case_pictures
+from records.casework.case_pictures import CasePicture
+from records.casework.picture_groups import PictureGroups
+from records.casework.queues import CaseStage, QueueRule, route
+from records.casework.schema_around_cases import CoopReportRow
+from records.casework.schema_cases import BAND, CaseCommentRow, CasePictureRow, CaseRow
 from records.database import Database
 from records.errors import UnknownCase
-from records.picture_groups import PictureGroups
-from records.queues import CaseStage, QueueRule, route
+from records.people.schema_people import ModeratorRow
 from records.schema import IdentityRow
-from records.schema_around_cases import CoopReportRow
-from records.schema_cases import BAND, CaseCommentRow, CasePictureRow, CaseRow
-from records.schema_people import ModeratorRow
 
 __all__ = ["Case", "CasePicture", "CaseRecords", "CaseState", "Comment", "NewCase", "QueueRule"]
 
@@ -123,7 +123,7 @@ class CaseRecords:
 
     `queues`: in the order in which they take cases; `keep_pictures`: how long a case's picture is kept;
     `double_review_rate`: share of the cases that two people judge; `report_to_coop`: whether each new case is noted for
-    records/coop_reports.py; `clock` gives the moment, aware.
+    records/casework/coop_reports.py; `clock` gives the moment, aware.
     """
 
     def __init__(

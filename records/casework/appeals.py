@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.audit import AuditLog
-from records.cases import Case, case_of, unknown_case
+from records.casework.cases import Case, case_of, unknown_case
+from records.casework.queues import CaseDecision, QueueRule, route
+from records.casework.schema_around_cases import AppealRow
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.errors import AppealRefused
-from records.queues import CaseDecision, QueueRule, route
-from records.schema_around_cases import AppealRow
-from records.schema_cases import CaseDecisionRow, CaseRow
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
 
 AppealState = Literal["open", "upheld", "reversed"]
 """Somebody must judge it; the decision stands; another one was made."""

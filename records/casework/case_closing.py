@@ -8,13 +8,13 @@ from typing import cast
 
 from sqlalchemy import ColumnElement, and_, insert, update
 
-from records.appeals import end_appeal
+from records.casework.appeals import end_appeal
+from records.casework.golden_copies import close_copy
+from records.casework.schema_around_cases import AppealRow
+from records.casework.schema_cases import CaseDecisionRow, CaseRow, DecisionToSendRow
 from records.database import Database
 from records.decisions import Decision, DecisionRecords
 from records.errors import ReviewOfAnother, UnfitId, UnknownIdentity
-from records.golden_copies import close_copy
-from records.schema_around_cases import AppealRow
-from records.schema_cases import CaseDecisionRow, CaseRow, DecisionToSendRow
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from records.announcer import utc_now
 from records.audit import AuditLog
 from records.database import Database
 from records.errors import UnfitToken, UnknownToken
-from records.schema_around_cases import ApiTokenRow
+from records.people.schema_people import ApiTokenRow
 
 Scope = Literal["cases:read", "cases:decide", "pictures:read", "appeals:write"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.audit import AuditLog
-from records.case_claims import give_back, hold
-from records.case_decisions import CaseDecisions, Choice
-from records.cases import Case, case_of
+from records.casework.case_claims import give_back, hold
+from records.casework.case_decisions import CaseDecisions, Choice
+from records.casework.cases import Case, case_of
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.errors import ClaimLost, DecisionNotOffered, TooLate
-from records.schema_cases import CaseDecisionRow, CaseRow
 
 Fate = Literal["settled", "second", "compared", "lead"]
 """Of a case, once it is decided: the platform is told after the grace period; a second person judges; it was the second

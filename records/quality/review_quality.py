@@ -15,13 +15,13 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from records import review_counts
 from records.announcer import utc_now
-from records.budget_suggestion import FACE_KINDS, FaceAlarms
 from records.database import Database
-from records.review_counts import Decided, Pair, Test, Window
-from records.review_statistics import NO_AGREEMENT, Agreement, Share, agreement
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
+from records.quality import review_counts
+from records.quality.budget_suggestion import FACE_KINDS, FaceAlarms
+from records.quality.review_counts import Decided, Pair, Test, Window
+from records.quality.review_statistics import NO_AGREEMENT, Agreement, Share, agreement
 
 Key = TypeVar("Key", str, int)
 

@@ -7,7 +7,7 @@ pack's calibration. Real traffic may be unlike the calibration's faces, and then
 from dataclasses import dataclass
 from typing import Literal
 
-from records.review_statistics import Interval, wilson
+from records.quality.review_statistics import Interval, wilson
 
 FACE_KINDS = ("same_person", "look_alike_risk")
 """The findings that the budget is about: raised for a face's likeness alone."""

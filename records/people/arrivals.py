@@ -13,13 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from records import passwords
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.database import Database
 from records.errors import NotAdmitted, UnfitLogin
-from records.moderators import SYSTEM, Moderator, Role, moderator_from, new_moderator
-from records.schema_people import ModeratorRow
+from records.people import passwords
+from records.people.moderators import SYSTEM, Moderator, Role, moderator_from, new_moderator
+from records.people.schema_people import ModeratorRow
 
 
 @dataclass(frozen=True, slots=True)

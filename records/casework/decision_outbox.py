@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 
+from records.casework.schema_cases import DecisionToSendRow
 from records.database import Database
-from records.schema_cases import DecisionToSendRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""The tables of those who work with Likeness, and of what they did: moderators, sessions, audit log."""
+"""The tables of those who work with Likeness: moderators, their sessions, and the tokens of programs."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from records.schema import Base
@@ -47,31 +47,17 @@ class SessionRow(Base):
     seen_at: Mapped[datetime]
 
 
-class AuditRow(Base):
-    """One entry of the audit log; see records/audit.py for what `hash` covers."""
+class ApiTokenRow(Base):
+    """A program that may use the API. `hash`: SHA-256 of the token, in hex; `scopes`: their names, blank between."""
 
-    __tablename__ = "audit_log"
-    __table_args__ = (
-        Index(None, "subject", "number"),
-        Index(None, "actor", "number"),
-        Index(None, "action", "number"),
-        Index(None, "at"),
-    )
+    __tablename__ = "api_tokens"
 
-    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    at: Mapped[datetime]
-    actor: Mapped[str]
-    action: Mapped[str]
-    subject: Mapped[str]
-    details: Mapped[str]
-    hash: Mapped[str]
-
-
-class AuditStateRow(Base):
-    """The one row with the audit log's newest number and hash; its lock makes the log one chain."""
-
-    __tablename__ = "audit_state"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    last_number: Mapped[int] = mapped_column(BigInteger)
-    last_hash: Mapped[str]
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]

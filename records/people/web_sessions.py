@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from records.announcer import utc_now
 from records.database import Database
 from records.errors import UnknownModerator
-from records.moderators import Moderator, moderator_from
-from records.schema_people import ModeratorRow, SessionRow
+from records.people.moderators import Moderator, moderator_from
+from records.people.schema_people import ModeratorRow, SessionRow
 
 TOKEN_BYTES = 32
 SEEN_EVERY = timedelta(minutes=1)

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.audit import AuditLog
-from records.case_claims import claim_lost, decided_by, give_back, hold, skipped_by
-from records.cases import Case, case_of
+from records.casework.case_claims import claim_lost, decided_by, give_back, hold, skipped_by
+from records.casework.cases import Case, case_of
+from records.casework.queues import QueueRule, stages_of
+from records.casework.schema_cases import SHOWN_AGAIN, CaseRow
 from records.database import Database
 from records.errors import ClaimRefused
-from records.queues import QueueRule, stages_of
-from records.schema_cases import SHOWN_AGAIN, CaseRow
 
 Columns = TypeVarTuple("Columns")
 

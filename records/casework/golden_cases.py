@@ -13,16 +13,16 @@ from uuid import uuid4
 from sqlalchemy import Exists, Select, exists, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from records import golden_copies
 from records.announcer import utc_now
 from records.audit import AuditLog
-from records.cases import Case, case_of, unknown_case
+from records.casework import golden_copies
+from records.casework.cases import Case, case_of, unknown_case
+from records.casework.queues import CaseDecision
+from records.casework.schema_around_cases import GoldenCaseRow
+from records.casework.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow
 from records.database import Database
 from records.errors import GoldenRefused, ReasonMissing, UnknownCase
-from records.queues import CaseDecision
-from records.schema_around_cases import GoldenCaseRow
-from records.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
 
 GoldenAnswer = Literal["confirmed", "not_this_person", "genuine_owner", "bad_picture"]
 ANSWERS: tuple[GoldenAnswer, ...] = ("confirmed", "not_this_person", "genuine_owner", "bad_picture")

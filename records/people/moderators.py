@@ -12,7 +12,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from records import passwords, second_factor
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.database import Database
@@ -25,8 +24,9 @@ from records.errors import (
     WrongCode,
     WrongLogin,
 )
-from records.lock_out import count_attempt, take_back, unlock
-from records.schema_people import ModeratorRow, SessionRow
+from records.people import passwords, second_factor
+from records.people.lock_out import count_attempt, take_back, unlock
+from records.people.schema_people import ModeratorRow, SessionRow
 
 Role = Literal["moderator", "lead", "curator", "administrator", "auditor"]
 

@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from detector.identity import PICTURE_LIMIT
-from records.case_pictures import open_fingerprint
-from records.schema_cases import CaseFingerprintRow, CasePictureRow, CaseRow
+from records.casework.case_pictures import open_fingerprint
+from records.casework.schema_cases import CaseFingerprintRow, CasePictureRow, CaseRow
 
 GROUPS_LOCK = 7_301_100_004
 """PostgreSQL's advisory lock: who opens a case with a picture sees all that were opened before."""

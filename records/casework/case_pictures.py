@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from records.casework.schema_cases import CaseFingerprintRow, CasePictureRow
 from records.keys import DataKey
-from records.schema_cases import CaseFingerprintRow, CasePictureRow
 
 _PICTURE, _FACES, _FINGERPRINT = "case-picture", "case-faces", "case-fingerprint"
 _HASH_BYTES = 32

@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from records.announcer import utc_now
-from records.appeals import BEFORE_OTHERS
+from records.casework.appeals import BEFORE_OTHERS
+from records.casework.queues import QueueRule, stages_of
+from records.casework.schema_around_cases import AppealRow
+from records.casework.schema_cases import CaseRow
 from records.database import Database
-from records.queues import QueueRule, stages_of
-from records.schema_around_cases import AppealRow
-from records.schema_cases import CaseRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from records.announcer import utc_now
 from records.database import Database
 from records.errors import UnknownModerator
-from records.moderators import Moderator, moderator_from
-from records.schema_people import ModeratorRow
+from records.people.moderators import Moderator, moderator_from
+from records.people.schema_people import ModeratorRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
+from records.people.schema_people import ModeratorRow
 from records.schema import Base
-from records.schema_people import ModeratorRow
 
 BAND = 0.05
 """Steps of cosine in which `CaseRow.band` counts how far a similarity is over the threshold: 0 is [0, 0.05)."""
@@ -19,7 +19,7 @@ class CaseRow(Base):
     the threshold, in steps of BAND. `evidence`: JSON of all findings, without names, which are looked up when a person
     reads them. `picture_group`: the first case that showed this picture. `stage`: whose turn it is (first or second
     reviewer, lead, who judges an appeal); `double_review`: a second person judges it as a sample of quality.
-    `golden_id`: it is a copy that tests its reviewer, see records/golden_cases.py. Only an open case is claimed; from
+    `golden_id`: it is a copy that tests its reviewer, see golden_copies.py. Only an open case is claimed; from
     `claimed_until` on another may take it.
     """
 

@@ -14,19 +14,19 @@ from uuid import uuid4
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from records import case_history, golden_copies
 from records.announcer import utc_now
-from records.appeals import judged_person
 from records.audit import AuditLog
-from records.case_claims import claim_lost, give_back, hold, is_free, take
-from records.case_closing import close_case, says_the_same
-from records.case_history import DecisionMade
-from records.cases import Case, CaseState, case_of, unknown_case
+from records.casework import case_history, golden_copies
+from records.casework.appeals import judged_person
+from records.casework.case_claims import claim_lost, give_back, hold, is_free, take
+from records.casework.case_closing import close_case, says_the_same
+from records.casework.case_history import DecisionMade
+from records.casework.cases import Case, CaseState, case_of, unknown_case
+from records.casework.queues import CaseDecision, CaseStage, QueueRule, offered_decisions, stages_of
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.decisions import DecisionRecords
 from records.errors import DecisionNotOffered, ReasonMissing, TooLate, UnknownDecision
-from records.queues import CaseDecision, CaseStage, QueueRule, offered_decisions, stages_of
-from records.schema_cases import CaseDecisionRow, CaseRow
 
 __all__ = ["CaseDecision", "CaseDecisions", "Choice", "DecidedCase", "DecisionMade"]
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Double, Integer, cast, extract, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from records.budget_suggestion import FaceAlarms
-from records.schema_around_cases import AppealRow, GoldenCaseRow
-from records.schema_cases import CaseDecisionRow, CaseRow
+from records.casework.schema_around_cases import AppealRow, GoldenCaseRow
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
+from records.quality.budget_suggestion import FaceAlarms
 
 Moment = InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
 Flow = dict[tuple[str, int], int]

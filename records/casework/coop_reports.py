@@ -9,11 +9,11 @@ from typing import TypeVarTuple
 from sqlalchemy import Select, func, select, update
 
 from records.announcer import utc_now
-from records.cases import Case, case_of
+from records.casework.cases import Case, case_of
+from records.casework.schema_around_cases import CoopReportRow
+from records.casework.schema_cases import CaseRow
 from records.database import Database
 from records.schema import IdentityRow
-from records.schema_around_cases import CoopReportRow
-from records.schema_cases import CaseRow
 
 Columns = TypeVarTuple("Columns")
 

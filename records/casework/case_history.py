@@ -8,10 +8,10 @@ from typing import Literal, cast
 from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.orm import Session
 
-from records.queues import CaseDecision, CaseStage
-from records.schema_around_cases import AppealRow
-from records.schema_cases import CaseDecisionRow, CaseRow
-from records.schema_people import ModeratorRow
+from records.casework.queues import CaseDecision, CaseStage
+from records.casework.schema_around_cases import AppealRow
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
+from records.people.schema_people import ModeratorRow
 
 DecisionState = Literal["pending", "final", "undone", "first", "overruled"]
 """Can be taken back; told to the platform; taken back; not told, and what was told agrees or is still to come; not

@@ -11,12 +11,12 @@ from typing import get_args
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from records import case_history
 from records.announcer import utc_now
-from records.case_history import DecisionMade
-from records.cases import Case, CaseState, case_of
+from records.casework import case_history
+from records.casework.case_history import DecisionMade
+from records.casework.cases import Case, CaseState, case_of
+from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
-from records.schema_cases import CaseDecisionRow, CaseRow
 
 SETTLED = timedelta(seconds=5)
 """How old what is listed must be: by then what was written at the same moment is all there, and none is passed over."""

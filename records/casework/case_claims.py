@@ -13,13 +13,13 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from records.announcer import utc_now
 from records.audit import AuditLog
-from records.cases import Case, case_of, unknown_case
+from records.casework.cases import Case, case_of, unknown_case
+from records.casework.golden_copies import GoldenMix, golden_source, put_back
+from records.casework.queues import QueueRule, stages_of
+from records.casework.schema_cases import CaseDecisionRow, CaseRow, CaseSkipRow
 from records.database import Database
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing
-from records.golden_copies import GoldenMix, golden_source, put_back
-from records.queues import QueueRule, stages_of
-from records.schema_cases import CaseDecisionRow, CaseRow, CaseSkipRow
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
 
 Columns = TypeVarTuple("Columns")
 

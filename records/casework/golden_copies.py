@@ -13,9 +13,9 @@ from uuid import UUID, uuid4, uuid5
 from sqlalchemy import Select, delete, exists, inspect, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from records import case_pictures
-from records.schema_around_cases import GoldenCaseRow
-from records.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow, CaseSkipRow
+from records.casework import case_pictures
+from records.casework.schema_around_cases import GoldenCaseRow
+from records.casework.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow, CaseSkipRow
 
 _CHANCE = secrets.SystemRandom().random
 SHIFTED = ("account_created_at", "uploaded_at", "screened_at")

@@ -1,13 +1,13 @@
-"""The tables around cases: golden cases, appeals, and what other systems are given."""
+"""The tables around cases: golden cases, appeals, and what ROOST Coop is told."""
 
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from records.casework.schema_cases import CaseRow
+from records.people.schema_people import ModeratorRow
 from records.schema import Base
-from records.schema_cases import CaseRow
-from records.schema_people import ModeratorRow
 
 
 class GoldenCaseRow(Base):
@@ -43,22 +43,6 @@ class AppealRow(Base):
     received_at: Mapped[datetime]
     state: Mapped[str]
     closed_at: Mapped[datetime | None]
-
-
-class ApiTokenRow(Base):
-    """A program that may use the API. `hash`: SHA-256 of the token, in hex; `scopes`: their names, blank between."""
-
-    __tablename__ = "api_tokens"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    hash: Mapped[str] = mapped_column(unique=True)
-    scopes: Mapped[str]
-    created_by: Mapped[str]
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-    used_at: Mapped[datetime | None]
 
 
 class CoopReportRow(Base):

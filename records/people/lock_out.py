@@ -4,7 +4,7 @@ a day. An attempt counts before it is judged, so that many at once are no more t
 from datetime import datetime, timedelta
 
 from records.errors import LoginLocked
-from records.schema_people import ModeratorRow
+from records.people.schema_people import ModeratorRow
 
 ATTEMPTS = 5
 FIRST_LOCK = timedelta(minutes=15)

@@ -1,0 +1,1 @@
+"""Who may come in: people with their roles, passwords and sessions, and programs with their tokens."""

@@ -1,0 +1,1 @@
+"""How well cases are decided: counted, and judged by the usual statistics."""
