@@ -215,7 +215,7 @@ class CaseDecisions:
             .order_by(CaseDecisionRow.decided_at)
         )
         with self._database.read() as session:
-            waiting = [*session.execute(due).tuples(), *session.execute(golden_copies.due(self._clock())).tuples()]
+            waiting = [*session.execute(due), *session.execute(golden_copies.due(self._clock()))]
         return sum(close_case(self._database, self._decisions, made, case, self._clock) for made, case in waiting)
 
     def history(self, case_id: str) -> list[DecisionMade]:

@@ -29,6 +29,7 @@ from records.people.arrivals import Arrival, Arrivals
 from records.people.moderators import ModeratorRecords
 from records.people.schema_people import ModeratorRow, SessionRow
 from records.people.web_sessions import WebSessions
+from tests.support.clock import Clock
 
 MASTER = bytes(32)
 PASSWORD = "correct horse battery"
@@ -36,19 +37,9 @@ WRONG = "wrong horse battery"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-class Clock:
-    """A moment that tests move on."""
-
-    def __init__(self):
-        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """The API as a platform's tools use it, over HTTP: tokens and scopes, cases, decisions, pictures, what is refused."""
 
+import base64
 import json
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -14,22 +15,11 @@ from records.casework.cases import CasePicture, NewCase
 from records.casework.schema_cases import CaseRow
 from records.database import open_database
 from records.people.api_tokens import SCOPES
+from tests.support.clock import START, Clock
 from tests.support.console_site import PASSWORD, Visitor, make_desk, running_site
 from tests.support.portraits import jpeg
 
-START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 PEOPLE = {"mia": "moderator", "max": "moderator", "lea": "lead", "aud": "auditor"}
-
-
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
-
-    def pass_by(self, **time):
-        self.now += timedelta(**time)
 
 
 class Program:
@@ -173,6 +163,7 @@ def test_a_repeat_under_the_same_key_decides_nothing_and_gives_the_same_decision
     assert len(program.get(f"/cases/{case_id}").json()["decisions"]) == 1
     assert reason_of(decide(program, case_id)) == (409, "claim_lost")
     assert reason_of(decide(program, case_id, key="a-1", reason="other")) == (422, "key_reused")
+    assert reason_of(decide(program, case_id, key="a-1", note="It is her.")) == (422, "key_reused")
     assert reason_of(decide(program, case_id, key="a-2")) == (409, "claim_lost")
 
 
@@ -336,6 +327,35 @@ def test_what_cannot_be_read_is_said_field_by_field(program, open_case):
     assert reason_of(program.post("/cases")) == (405, "wrong_method")
     assert reason_of(program.act("/decisions/none/undo", "mia")) == (404, "unknown_decision")
     assert reason_of(program.post(f"/cases/{case_id}/claim", {"acting_for": "m" * 300_000})) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"acting_for": "\\ud800"}',
+        b'{"acting_for": "mia", "\\ud800": 1}',
+        b'{"acting_for": "mia", "decision": "\\udfff", "reason": "\\ud800", "note": "\\ud800", "identity_id": "\\ud800"}',
+        b'{"acting_for": "a\\u0000b"}',
+        b"[" * 90_000,
+        b"\xff\xfe",
+        b'{"acting_for": ' + b"9" * 9_000 + b"}",
+    ],
+)
+def test_no_body_finds_a_fault(program, open_case, body):
+    case_id = open_case()
+    sent = program.headers | {"Content-Type": "application/json"}
+    for what in ("claim", "decide", "appeals"):
+        answer = urllib3.request("POST", f"{program.site}/api/v1/cases/{case_id}/{what}", body=body, headers=sent)
+        assert answer.status in (400, 422), answer.data
+        assert answer.json()["reason"] in ("unreadable_request", "unknown_moderator")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_moments_at_the_ends_of_time_are_read_or_refused(program, at):
+    cursor = base64.urlsafe_b64encode(f"{at} x".encode()).decode().rstrip("=")
+    for path, query in (("/cases", "opened_since"), ("/decisions", "since")):
+        assert program.get(path, **{query: at}).status in (200, 422)
+        assert program.get(path, cursor=cursor).status in (200, 422)
 
 
 def test_a_program_that_asks_too_often_is_told_when_to_come_back(program):

@@ -3,33 +3,22 @@
 import json
 import re
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from config import packaged
 from records.casework.cases import NewCase
+from tests.support.clock import START, Clock
 from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 
-START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 PEOPLE = {"mo": "moderator", "mia": "moderator", "lea": "lead", "aud": "auditor"}
 SECRET = ("Ana Example", "idn_ana", "0.71", "0.55", "acct-77", "ana.real")
 """What no statement may say to the database: the person, the likeness, the account."""
 SCHEMA = Draft202012Validator(
     json.loads((packaged("schemas") / "statement-of-reasons.schema.json").read_text()), format_checker=FormatChecker()
 )
-
-
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
-
-    def pass_by(self, **time):
-        self.now += timedelta(**time)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from records.audit import Action, AuditLog, entry_hash
 from records.audit_export import check_export
 from records.people.schema_people import ModeratorRow
 from records.schema_audit import AuditRow
+from tests.support.clock import Clock
 from tests.support.console_site import Visitor, make_desk, place_of, running_site, text_of
 from web.console.audit_check import AuditCheck
 from web.console.audit_words import ACTIONS
@@ -24,17 +25,9 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROLES = ("moderator", "lead", "curator", "administrator", "auditor")
 
 
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 
 import cv2
@@ -11,25 +11,15 @@ import numpy as np
 import pytest
 
 from records.casework.cases import CasePicture, NewCase
+from records.casework.golden_copies import GoldenMix
 from records.references import ReferencePhoto
-from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
+from tests.support.clock import START, Clock
+from tests.support.console_site import MASTER, PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 from tests.support.portraits import jpeg
 from web.console.face_crops import SIDE, FacePlace, face_crop
 
-START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 PEOPLE = {"mia": "moderator", "max": "moderator", "lea": "lead", "aud": "auditor"}
 AVATAR_BOX, REFERENCE_BOX = [300, 200, 120, 150], [100, 80, 90, 110]
-
-
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
-
-    def pass_by(self, **time):
-        self.now += timedelta(**time)
 
 
 def picture(shade):
@@ -388,20 +378,50 @@ def test_a_lead_is_told_who_works_on_a_case_and_others_are_not(mia, log_in, open
     assert "Mia works" not in text_of(log_in("max").get(f"/case/{case_id}"))
 
 
-def test_what_the_first_reviewer_wrote_is_hidden_from_the_second_until_the_case_is_decided(
-    mia, log_in, open_case, gallery
+def test_what_others_wrote_is_hidden_from_the_second_reviewer_until_the_case_is_closed(
+    mia, log_in, open_case, gallery, desk, clock
 ):
     about_eva = finding(gallery.eva, gallery.references[gallery.eva][0], identity_kind="victim")
     case_id = open_case(about_eva)
+    path = f"/case/{case_id}"
     start(mia)
-    mia.post(f"/case/{case_id}/comment", {"text": "Clearly her."}, form_of=f"/case/{case_id}")
+    mia.post(f"{path}/comment", {"text": "Clearly her."}, form_of=path)
     decide(mia, case_id)
+    mia.post(f"{path}/comment", {"text": "I confirmed it."}, form_of=path)
     second = log_in("max")
     start(second)
-    assert "Clearly her." not in text_of(second.get(f"/case/{case_id}"))
-    assert "Clearly her." in text_of(mia.get(f"/case/{case_id}")), "her own"
+
+    def read_by(visitor):
+        said = text_of(visitor.get(path))
+        return "Clearly her." in said, "I confirmed it." in said
+
+    assert read_by(second) == (False, False)
+    assert read_by(mia) == (True, True), "her own"
     decide(second, case_id)
-    assert "Clearly her." in text_of(second.get(f"/case/{case_id}"))
+    assert read_by(second) == (False, False), "the decision can be taken back still"
+    clock.pass_by(seconds=30)
+    desk.decisions.finish_due()
+    assert read_by(second) == (True, True)
+
+
+def test_nobody_who_works_on_a_test_finds_its_answer_in_other_cases_or_at_its_sources_address(
+    mia, log_in, open_case, gallery, desk, clock
+):
+    source, other = (open_case(finding(gallery.ada, gallery.references[gallery.ada][0])) for _ in range(2))
+    max_, lea = log_in("max"), log_in("lea")
+    start(max_)
+    decide(max_, source)
+    clock.pass_by(seconds=30)
+    desk.decisions.finish_due()
+    lea.post(f"/case/{source}/golden", {"expected": "confirmed", "why": "It is her."}, form_of=f"/case/{source}")
+    desk.claims._golden = GoldenMix(MASTER, 1.0)
+    copy = id_in(start(mia))
+    assert copy not in (source, other)
+    assert f"/case/{source}" in max_.get(f"/case/{other}").data.decode()
+    page = mia.get(f"/case/{other}")
+    assert f"/case/{source}" not in page.data.decode() and f"/case/{copy}" in page.data.decode()
+    assert place_of(mia.get(f"/case/{source}")) == f"/case/{copy}"
+    assert f"/case/{copy}" in mia.get(f"/search?q={copy}").data.decode()
 
 
 def test_a_decision_is_called_final_only_once_it_is(mia, open_case, desk, clock):

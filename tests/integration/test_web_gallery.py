@@ -3,8 +3,9 @@
 import io
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -21,19 +22,20 @@ from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.gallery import GalleryRecords
 from records.references import ReferencePhoto
 from records.schema import OutboxEntry
-from tests.support.console_site import MASTER, PASSWORD, Visitor, make_desk, place_of, running_site, text_of
+from tests.support.clock import START, Clock
+from tests.support.console_site import (
+    MASTER,
+    PASSWORD,
+    Visitor,
+    hidden_fields,
+    make_desk,
+    place_of,
+    running_site,
+    text_of,
+)
 from web.headers import FORM_BYTES
 
-START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 PEOPLE = {"cy": "curator", "lea": "lead", "ada": "administrator", "mo": "moderator", "aud": "auditor"}
-
-
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
 
 
 def picture(shade=90):
@@ -367,6 +369,26 @@ def test_only_curators_may_send_more_than_a_form(cy, enrolling):
     too_much = [("photos", "big.jpg", bytes(20_000_001))] * 4
     answer = cy.upload("/identities/photos", {}, too_much, form_of="/identities/add")
     assert answer.status == 413 and "fewer photos" in text_of(answer)
+
+
+def test_a_page_confirms_only_the_photos_that_it_shows(cy, enrolling, portraits):
+    one, two = (portraits[f"person_{letter}_1.jpg"].read_bytes() for letter in "ab")
+    send(cy, ("one.jpg", one), name="Person One")
+    older = hidden_fields(cy.get("/identities/tray"))
+    send(cy, ("two.jpg", two), name="Person Two")
+    answer = cy.post("/identities/tray", older | {"face_0": "0"})
+    assert answer.status == 410
+    assert "not here any more" in text_of(answer)
+    assert enrolling.gallery.list_identities() == []
+
+
+def test_a_confirmation_that_is_sent_twice_adds_once(cy, enrolling, portraits):
+    send(cy, ("one.jpg", portraits["person_a_1.jpg"].read_bytes()))
+    form = hidden_fields(cy.get("/identities/tray")) | {"face_0": "0"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: cy.post("/identities/tray", form), range(4)))
+    assert sorted(answer.status for answer in answers) == [303, 410, 410, 410]
+    assert len(enrolling.gallery.list_identities()) == 1
 
 
 def test_photos_that_nobody_confirms_are_gone_after_a_quarter_of_an_hour(cy, clock, portraits):

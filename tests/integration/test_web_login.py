@@ -1,26 +1,15 @@
 """Coming and going: logging in and out, what a login lasts, and one's own account. Over HTTP, as a browser does it."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
 
 from records.database import open_database
+from tests.support.clock import Clock
 from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
 
 SESSION = "__Host-likeness"
-
-
-class Clock:
-    def __init__(self):
-        self.now = datetime(2026, 11, 22, 9, tzinfo=UTC)
-
-    def __call__(self):
-        return self.now
-
-    def pass_by(self, **time):
-        self.now += timedelta(**time)
 
 
 @pytest.fixture
