@@ -25,6 +25,7 @@ from records.errors import (
     WrongCode,
     WrongLogin,
 )
+from records.people import passwords
 from records.people.arrivals import Arrival, Arrivals
 from records.people.moderators import ModeratorRecords
 from records.people.schema_people import ModeratorRow, SessionRow
@@ -35,6 +36,12 @@ MASTER = bytes(32)
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse battery"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def true_passwords(monkeypatch):
+    """With the hard work, unlike elsewhere in the suite."""
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher())
 
 
 @pytest.fixture
