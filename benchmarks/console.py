@@ -1,7 +1,8 @@
 """How fast the console's pages are at 100,000 cases, and how many moderators one process serves.
 
-`python -m benchmarks.console`: on SQLite and on PostgreSQL, first one moderator alone, then fifty at once, each a case
-every five seconds. Times are the server's own, from a request's arrival to its answer (Server-Timing).
+`python -m benchmarks.console`: on SQLite and on PostgreSQL, first each page by itself, then one moderator alone, then
+fifty at once, each a case every five seconds. Times are the server's own, from a request's arrival to its answer
+(Server-Timing).
 """
 
 import argparse
@@ -19,11 +20,14 @@ from rich.table import Table
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from benchmarks.console_cases import MASTER_KEY, fill
+from benchmarks.console_pages import visit
 from benchmarks.console_shift import Times, work
 from config import load_settings
 from likeness.console import err, out
 from likeness.page_server import PageServer
+from records.audit import AuditLog
 from records.database import open_database
+from records.people.api_tokens import ApiTokens
 from records.people.moderators import ModeratorRecords
 from records.people.web_sessions import WebSessions
 from tests.support.postgres import postgres_server
@@ -33,6 +37,7 @@ from web.desk import open_desk
 CASES = 100_000
 MODERATORS = 50
 CASES_ALONE = 100
+VISITS = 20
 PAUSE_SECONDS = 5.0
 DEMAND_MS = 50
 
@@ -41,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(prog="benchmarks.console", description=__doc__)
     options.add_argument("--cases", type=int, default=CASES)
     options.add_argument("--moderators", type=int, default=MODERATORS)
-    options.add_argument("--seconds", type=float, default=120, help="of the load")
+    options.add_argument("--seconds", type=float, default=60, help="of the load")
     options.add_argument("--serve", metavar="URL", help="only serve a database; for this program itself")
     chosen = options.parse_args(argv)
     if chosen.serve:
@@ -60,26 +65,34 @@ def _measure(name: str, url: str, chosen: argparse.Namespace) -> None:
         fill(database, chosen.cases)
         people = ModeratorRecords(database, MASTER_KEY)
         sessions = WebSessions(database, lifetime=timedelta(hours=12), idle=timedelta(hours=12))
-        logins = [sessions.begin(one.id) for one in people.list()[: chosen.moderators]]
+        everybody = people.list()
+        logins = [sessions.begin(one.id) for one in everybody if one.role == "moderator"][: chosen.moderators]
+        by_role = {str(one.role): sessions.begin(one.id) for one in everybody}
+        token, _ = ApiTokens(database, AuditLog(database)).add("bench", ("cases:read",), by="bench")
         with _serving(url) as address:
+            err.print(f"{name}: each page ...")
+            pages = visit(address, by_role, token, VISITS)
             err.print(f"{name}: one moderator ...")
             work(address, logins[:1], cases=5, pause=0.0)  # the first pages compile templates
             alone = work(address, logins[:1], cases=min(CASES_ALONE, chosen.cases // 20), pause=0.0)
             err.print(f"{name}: {len(logins)} moderators ...")
             together = work(address, logins, cases=int(chosen.seconds / PAUSE_SECONDS), pause=PAUSE_SECONDS)
-    _print(f"{name}, {chosen.cases:,} cases", alone, together, len(logins))
+    title = f"{name}, {chosen.cases:,} cases"
+    _print(title, pages, {}, 0)
+    _print(title, alone, together, len(logins))
 
 
 def _print(title: str, alone: Times, together: Times, moderators: int) -> None:
+    """`moderators`: how many were at work at once; 0 where nobody was."""
     table = Table(title=f"{title}: server time, ms")
     table.add_column("page")
-    for who in ("alone", f"{moderators} at once"):
+    for who in ("alone", f"{moderators} at once") if moderators else ("alone",):
         table.add_column(f"{who}: pages", justify="right")
         for quantile in ("p50", "p95", "p99"):
             table.add_column(quantile, justify="right")
     for page in alone:
         row = [page]
-        for times in (alone[page], together.get(page, [])):
+        for times in (alone[page], together.get(page, [])) if moderators else (alone[page],):
             row += [str(len(times)), *(f"{np.percentile(times, q):.1f}" if times else "-" for q in (50, 95, 99))]
         table.add_row(*row)
     out.print(table)

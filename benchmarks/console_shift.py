@@ -77,7 +77,11 @@ class _Browser:
         answer = self._pool.request(method, path, body=body, headers=self._headers, redirect=False)
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status}")
-        took = float(answer.headers["Server-Timing"].partition("dur=")[2])
         with self._lock:
-            self._times[kind].append(took)
+            self._times[kind].append(milliseconds_of(answer))
         return answer
+
+
+def milliseconds_of(answer: urllib3.BaseHTTPResponse) -> float:
+    """The server's own time."""
+    return float(answer.headers["Server-Timing"].partition("dur=")[2])

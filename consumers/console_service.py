@@ -121,7 +121,7 @@ class ConsoleService:
         pictures = CasePictures(settings, looking, gallery, stop)
         self._stack.callback(pictures.close)
         feed = CaseFeed(settings, database, cases, pictures, metrics, stop, self._fail)
-        relay = DecisionRelay(settings, decisions, DecisionOutbox(database), audit, metrics, stop, self._fail)
+        relay = DecisionRelay(settings, decisions, DecisionOutbox(database, audit), metrics, stop, self._fail)
         coop = (CoopRelay(settings, CoopReports(database), metrics, stop, self._fail),) if settings.coop.url else ()
         self._threads = (feed, relay, *coop)
         for thread in self._threads:

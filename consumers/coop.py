@@ -193,4 +193,5 @@ def _why(answer: urllib3.BaseHTTPResponse) -> str:
         )
     except (HTTPError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
-    return said[:WHY_LENGTH]
+    # a stranger's text, for a database and for terminals
+    return "".join(one if one.isprintable() else " " for one in said[:WHY_LENGTH])

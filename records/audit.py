@@ -40,6 +40,7 @@ Action = Literal[
     "face_viewed",  # a picture was served; details: which
     "picture_revealed",  # it was shown without blur
     "case_skipped",
+    "case_commented",
     "case_decided",
     "decision_undone",
     "decision_sent",

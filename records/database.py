@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -12,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -22,6 +24,25 @@ MIGRATION_LOCK = 7_301_100_001  # PostgreSQL advisory locks are numbers; these a
 SOLE_LOCKS = {"relay": 7_301_100_002, "decisions": 7_301_100_003, "coop": 7_301_100_004}
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
+CONNECTIONS = 50
+"""As many as the console has threads: 40 for pages, and those behind them."""
+KEPT_CONNECTIONS = 10
+"""Of these, as many stay open while nobody needs them."""
+FREE_SECONDS = 5
+"""How long one waits for a free connection."""
+POOL: dict[str, Any] = {
+    "pool_size": KEPT_CONNECTIONS,
+    "max_overflow": CONNECTIONS - KEPT_CONNECTIONS,
+    "pool_timeout": FREE_SECONDS,
+}
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": CONNECT_SECONDS,
+    # a server that is cut off is noticed: at once by what is sent to it, else within a minute
+    "tcp_user_timeout": 1000 * CONNECT_SECONDS,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +134,10 @@ class Database:
         try:
             with Session(engine) as session, session.begin():
                 yield session
+        except PoolTimeout as error:
+            raise DatabaseAway(
+                f"The database {self.name} keeps all of our connections busy; try again in a moment."
+            ) from error
         except DBAPIError as error:
             text_of = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
             if getattr(error.orig, "sqlstate", None) == "42P01" or text_of.startswith("no such table"):
@@ -150,8 +175,9 @@ def open_database(url: str) -> Database:
         ) from None  # the parser's own words may quote the password
     if backend == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        wait = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}
-        return Database(parsed, create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=wait))
+        options = {name: value for name, value in POSTGRESQL_OPTIONS.items() if name not in parsed.query}
+        engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=options, **POOL)
+        return Database(parsed, engine)
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _open_sqlite(parsed)
     raise DatabaseAway(
@@ -169,7 +195,7 @@ def _open_sqlite(url: URL) -> Database:
             path.touch(mode=0o600)  # names and accounts are not for every user of the machine
     except OSError as error:
         raise DatabaseAway(f"The database file {path} cannot be made: {error.strerror}.") from error
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(url, engine)

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
@@ -11,17 +11,21 @@ from starlette.types import Scope
 from web import pages
 from web.api.app import PATH as API_PATH
 from web.api.app import make_api
+from web.api.problems import too_late as api_too_late
+from web.deadline import Deadline
 from web.desk import Desk
-from web.errors import handle_errors
+from web.errors import handle_errors, too_late
 from web.headers import OuterLayer
 from web.oidc import OidcClient
 from web.rate_limit import RateLimit
 from web.rendering import STATIC, environments, static_folder
-from web.security import checked_form
+from web.security import UPLOAD_PATH, checked_form
 
 LOGIN_BURST = 10
 LOGIN_SECONDS = 6.0
 YEAR_SECONDS = 31_536_000
+PATIENT = (UPLOAD_PATH, "/identities/add", "/identities/tray")
+"""Where photos are judged, compared with the whole gallery, and stored."""
 
 
 def make_app(desk: Desk) -> FastAPI:
@@ -38,13 +42,18 @@ def make_app(desk: Desk) -> FastAPI:
     app.state.login_limit = RateLimit(burst=LOGIN_BURST, seconds=LOGIN_SECONDS, clock=lambda: desk.clock().timestamp())
     web = desk.settings.web
     app.state.oidc = OidcClient(web, clock=desk.clock) if web.oidc.issuer else None
-    app.add_middleware(OuterLayer)
+    app.add_middleware(Deadline, patient=PATIENT, late=_too_late)
+    app.add_middleware(OuterLayer)  # the last is the outermost
     app.mount(static, _KeptFiles(directory=STATIC))
     app.mount(API_PATH, make_api(desk))
     for page in pkgutil.iter_modules(pages.__path__, "web.pages."):
         app.include_router(importlib.import_module(page.name).router)
     handle_errors(app)
     return app
+
+
+def _too_late(request: Request) -> Response:
+    return api_too_late() if request.url.path.startswith(f"{API_PATH}/") else too_late(request)
 
 
 class _KeptFiles(StaticFiles):

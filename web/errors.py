@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from records.errors import RecordsError
+from records.errors import DatabaseAway, RecordsError
 from web.headers import dress
 from web.languages import N_
 from web.problems import NotSignedIn, Problem, Way, not_found, stale_form
@@ -53,6 +53,13 @@ def answer(request: Request, problem: Problem) -> Response:
     if problem.retry:
         response.headers["Retry-After"] = str(problem.retry)
     return response
+
+
+def too_late(request: Request) -> Response:
+    """The page for who has waited long enough; asks no database."""
+    if not hasattr(request.state, "visit"):
+        request.state.visit = make_visit(request, None)
+    return _away(request, DatabaseAway.reason)
 
 
 def wants_json(request: Request) -> bool:
@@ -102,11 +109,15 @@ def _records(request: Request, error: RecordsError) -> Response:
         return answer(request, Problem(refusal.status, error.reason, refusal.title, refusal.text, refusal.way))
     if error.reason in ("database_away", "schema_mismatch"):
         log.warning("the records cannot be used: %s", error)
-        title = N_("The records do not answer")
-        text = N_("What you did last may not be saved; all that was saved is safe. Try again in a moment.")
-        way = Way(N_("Try again"), place_of(request) if request.method == "GET" else "/")
-        return answer(request, Problem(503, error.reason, title, text, way, retry=RETRY_SECONDS))
+        return _away(request, error.reason)
     raise error
+
+
+def _away(request: Request, reason: str) -> Response:
+    title = N_("The records do not answer")
+    text = N_("What you did last may not be saved; all that was saved is safe. Try again in a moment.")
+    way = Way(N_("Try again"), place_of(request) if request.method == "GET" else "/")
+    return answer(request, Problem(503, reason, title, text, way, retry=RETRY_SECONDS))
 
 
 def _failed(request: Request, _error: Exception) -> Response:

@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FORM_BYTES = 200_000
 """No form of ours is longer; more is not read, unless whoever sends it may: see `allow_bytes`."""
+DISCARDED_BYTES = 500_000_000
+"""Of a body that is too long, what is thrown away before the answer: browsers show none until they have sent all."""
 MOST_BYTES = "most_bytes"
 
 HEADERS = {
@@ -51,9 +53,12 @@ class OuterLayer:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > state.get(MOST_BYTES, FORM_BYTES):
-                raise HTTPException(413)
-            return message
+            if taken <= state.get(MOST_BYTES, FORM_BYTES):
+                return message
+            while message.get("more_body") and taken < DISCARDED_BYTES:
+                message = await receive()
+                taken += len(message.get("body", b""))
+            raise HTTPException(413)
 
         async def send_dressed(message: Message) -> None:
             if message["type"] == "http.response.start":

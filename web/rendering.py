@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from web.security import FORM_COOKIE, PLACE_FIELD, TOKEN_FIELD, Visit, place_of,
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
+FORMATTED = 4096
+"""Numbers that are kept as they are shown."""
 WORKERS: tuple[Role, ...] = ("moderator", "lead")
 GALLERY_READERS: tuple[Role, ...] = ("curator", "lead", "administrator")
 AUDITORS: tuple[Role, ...] = ("auditor", "administrator")
@@ -127,9 +130,11 @@ def _environment(language: Language, static: str, clock: Callable[[], datetime])
         full = f"{format_datetime(at, 'medium', locale=language.locale)} UTC"
         return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(timespec="seconds"), full, shown)
 
+    @lru_cache(FORMATTED)  # a page of figures says a few of them hundreds of times
     def number(value: float) -> str:
         return format_decimal(value, locale=language.locale)
 
+    @lru_cache(FORMATTED)
     def percent(value: float) -> str:
         return format_percent(value, locale=language.locale)
 

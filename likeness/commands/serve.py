@@ -61,7 +61,7 @@ def run_console(settings: Settings, stop: threading.Event) -> None:
                 desk.sessions.sweep,
                 desk.golden.sweep,
             )
-            count, quality = desk.counts.of_all, partial(desk.quality.of_days, DAYS)
+            count, quality = desk.counts.of_all, partial(desk.quality.look_ahead, DAYS)
             service.start(
                 looking, database, desk.cases, desk.decisions, desk.gallery, desk.audit, count, quality, upkeep
             )

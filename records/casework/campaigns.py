@@ -7,10 +7,10 @@ one decision on them would do, decides, and takes the whole back.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
+from functools import partial
 from typing import Literal, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, union_all, update
 from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
@@ -21,6 +21,7 @@ from records.casework.queues import QueueRule, stages_of
 from records.casework.schema_cases import SHOWN_AGAIN, CaseRow
 from records.database import Database
 from records.errors import ClaimRefused
+from records.kept import Kept
 
 Columns = TypeVarTuple("Columns")
 
@@ -69,8 +70,8 @@ class Aside:
 
 
 class Campaigns:
-    """Every method is one transaction and may raise DatabaseAway or SchemaMismatch. `keep`: for how long the list is
-    given again; `clock` gives the moment, aware."""
+    """Every method is one transaction and may raise DatabaseAway or SchemaMismatch. `keep`: how old the list may be
+    before it is made anew, see Kept; `clock` gives the moment, aware."""
 
     def __init__(
         self,
@@ -88,24 +89,15 @@ class Campaigns:
         self._audit = audit
         self._burst = burst
         self._lease = lease
-        self._keep = keep
         self._clock = clock
-        self._lock = Lock()
-        self._found: dict[str, tuple[datetime, list[Campaign]]] = {}
+        self._largest = {
+            role: Kept(partial(self._find, role), keep=keep, clock=clock)
+            for role in {role for rule in queues for role in rule.roles} | {"lead"}
+        }
 
     def largest(self, role: str) -> list[Campaign]:
         """The largest MOST_LISTED that the role may work on."""
-        now = self._clock()
-        with self._lock:
-            listed = self._found.get(role)
-            if listed is None or not listed[0] <= now < listed[0] + self._keep:
-                with self._database.read() as session:
-                    pictures = self._of_pictures(session, role)
-                    people = self._of_people(session, role)
-                found = [*pictures, *(one for one in people if not _covered(one, pictures))]
-                found.sort(key=lambda one: (-one.accounts, one.oldest))
-                listed = self._found[role] = now, found[:MOST_LISTED]
-        return listed[1]
+        return self._largest[role].get() if role in self._largest else []
 
     def get(self, kind: CampaignKind, campaign_id: str, role: str) -> Campaign | None:
         """None when none of its cases is open for the role."""
@@ -176,11 +168,18 @@ class Campaigns:
         with self._database.write() as session:
             return list(session.scalars(freed))
 
+    def _find(self, role: str, _now: datetime) -> list[Campaign]:
+        with self._database.read() as session:
+            pictures = self._of_pictures(session, role)
+            people = self._of_people(session, role)
+        found = [*pictures, *(one for one in people if not _covered(one, pictures))]
+        return sorted(found, key=lambda one: (-one.accounts, one.oldest))[:MOST_LISTED]
+
     def _of_pictures(self, session: Session, role: str) -> list[Campaign]:
-        shown_again = select(CaseRow.picture_group).where(CaseRow.state == "open", SHOWN_AGAIN)
-        return _tally(
-            session, "picture", and_(CaseRow.picture_group.in_(shown_again), _OPEN, self._worked_by(role)), SHARED
-        )
+        # "" is said for SQLite, which takes an index by how many of its columns are named
+        again = and_(CaseRow.state == "open", CaseRow.picture_group > "", SHOWN_AGAIN)
+        groups = CaseRow.picture_group.in_(select(CaseRow.picture_group).where(again))
+        return _tally(session, "picture", and_(groups, _OPEN, self._worked_by(role)), SHARED)
 
     def _of_people(self, session: Session, role: str) -> list[Campaign]:
         newest = func.max(CaseRow.opened_at)
@@ -192,13 +191,17 @@ class Campaigns:
             .order_by(newest.desc())
             .limit(MOST_PEOPLE)
         )
-        lately = [
-            and_(CaseRow.identity_id == identity_id, CaseRow.opened_at >= at - timedelta(hours=self._burst.hours))
+        span = timedelta(hours=self._burst.hours)
+        bursts = [
+            select(literal(identity_id).label("identity_id"), literal(at - span, CaseRow.opened_at.type).label("since"))
             for identity_id, at in session.execute(people).all()
         ]
-        if not lately:
+        if not bursts:
             return []
-        return _tally(session, "identity", and_(or_(*lately), _OPEN, self._worked_by(role)), self._burst.accounts)
+        # a table of bursts, whose cases lie together in an index; with ORs, all open cases would be held to each
+        burst = union_all(*bursts).cte("burst")
+        within = and_(CaseRow.identity_id == burst.c.identity_id, CaseRow.opened_at >= burst.c.since)
+        return _tally(session, "identity", and_(within, _OPEN, self._worked_by(role)), self._burst.accounts)
 
     def _part_of(self, session: Session, kind: CampaignKind, campaign_id: str) -> ColumnElement[bool]:
         """The cases that a campaign is made of: of one about a person, those of the burst."""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.casework.cases import Case, case_of, unknown_case
-from records.casework.golden_copies import GoldenMix, golden_source, put_back
+from records.casework.golden_copies import GoldenMix, given_back, golden_source
 from records.casework.queues import QueueRule, stages_of
 from records.casework.schema_cases import CaseDecisionRow, CaseRow, CaseSkipRow
 from records.database import Database
@@ -55,6 +55,9 @@ class CaseClaims:
         with self._database.write() as session:
             held = hold(session, moderator_id)
             row = next((one for one in held if self._keeps(one, moderator_id, role)), None)
+            theirs = [name for name in self._rules if queue in (None, name) and self._stages(name, role)]
+            if row is None:  # a test that they gave back was the most urgent case, and is so still
+                row = session.scalars(given_back(moderator_id, theirs).with_for_update(skip_locked=True)).first()
             if row is None:
                 # the most urgent queue first; a case that another is about to take is passed over, not waited for
                 for name in self._urgent_first(session, moderator_id, role, queue, now):
@@ -63,7 +66,6 @@ class CaseClaims:
                     if row is not None:
                         break
                 if row is not None and self._golden is not None:
-                    theirs = [name for name in self._rules if queue in (None, name) and self._stages(name, role)]
                     row = self._golden.instead_of(session, row, moderator_id, theirs, now) or row
             if row is None:
                 return None
@@ -85,22 +87,19 @@ class CaseClaims:
         with self._database.write() as session:
             held = hold(session, moderator_id, case_id)
             row = next((one for one in held if one.id == case_id), None)
-            if row is None or self._tests_another(session, row, moderator_id):
+            if row is None or row.golden_for not in (None, moderator_id):
                 raise unknown_case(case_id)
-            if row.state != "open":
-                raise ClaimRefused("not_open", "The case is decided already; take the next one.")
-            left_over = select(and_(literal(role == "lead"), _nobody_is_left(self._roles(row.queue)))).where(
-                CaseRow.id == case_id
-            )
-            if session.scalar(select(decided_by(moderator_id, case_id))) and not session.scalar(left_over):
-                raise ClaimRefused("decided_by_you", "You have decided on this case; now it is another person's turn.")
-            if row.stage not in self._stages(row.queue, role):
-                if row.stage == "lead":
-                    raise ClaimRefused("lead_only", "The case waits for a lead; take the next one.")
-                raise ClaimRefused("not_your_queue", f"Your role does not work the queue {row.queue}; take another.")
-            if row.claimed_by != moderator_id and not is_free(row, now):
-                raise ClaimRefused("held_by_another", "Somebody else is working on the case; take the next one.")
+            if refused := self._refusal(session, row, moderator_id, role, now):
+                raise refused
             return self._take(session, row, held, moderator_id, now, through)
+
+    def may_claim(self, case_id: str, moderator_id: str, role: str) -> bool:
+        """Whether `claim` would give them the case just now."""
+        with self._database.read() as session:
+            row = session.get(CaseRow, case_id)
+            if row is None or row.golden_for not in (None, moderator_id):
+                return False
+            return self._refusal(session, row, moderator_id, role, self._clock()) is None
 
     def renew(self, case_id: str, moderator_id: str) -> datetime:
         """The moment at which the lease that begins now, of all that they hold, will end. Raises ClaimLost."""
@@ -122,9 +121,7 @@ class CaseClaims:
     def release(self, case_id: str, moderator_id: str) -> None:
         """Gives the case back to its queue; nothing happens when it is not theirs."""
         with self._database.write() as session:
-            freed = update(CaseRow).where(_theirs(case_id, moderator_id)).values(_FREED)
-            if session.scalar(freed.returning(CaseRow.id)) is not None:
-                put_back(session, case_id)
+            session.execute(update(CaseRow).where(_theirs(case_id, moderator_id)).values(_FREED))
 
     def skip(self, case_id: str, moderator_id: str, reason: str) -> None:
         """Gives the case back, and `next` never offers it to them again. Raises ReasonMissing, ClaimLost."""
@@ -134,14 +131,32 @@ class CaseClaims:
             freed = update(CaseRow).where(_theirs(case_id, moderator_id)).values(_FREED)
             if session.scalar(freed.returning(CaseRow.id)) is None:
                 raise claim_lost()
-            skipped_id = golden_source(session, case_id) or case_id
-            put_back(session, case_id)
-            skipped = CaseSkipRow(
-                case_id=skipped_id, moderator_id=moderator_id, reason=reason, skipped_at=self._clock()
-            )
-            session.merge(skipped)  # they may have skipped it before and come back to it by search
+            source_id = golden_source(session, case_id)  # which they are not tested with again
+            for skipped_id in filter(None, (case_id, source_id)):
+                facts = {"moderator_id": moderator_id, "reason": reason, "skipped_at": self._clock()}
+                # they may have skipped it before and come back to it by search
+                session.merge(CaseSkipRow(case_id=skipped_id, **facts))
             session.flush()
             self._audit.append_in(session, moderator_id, "case_skipped", case_id, {"reason": reason})
+
+    def _refusal(
+        self, session: Session, row: CaseRow, moderator_id: str, role: str, now: datetime
+    ) -> ClaimRefused | None:
+        """Why the person may not have the case."""
+        if row.state != "open":
+            return ClaimRefused("not_open", "The case is decided already; take the next one.")
+        left_over = select(and_(literal(role == "lead"), _nobody_is_left(self._roles(row.queue)))).where(
+            CaseRow.id == row.id
+        )
+        if session.scalar(select(decided_by(moderator_id, row.id))) and not session.scalar(left_over):
+            return ClaimRefused("decided_by_you", "You have decided on this case; now it is another person's turn.")
+        if row.stage not in self._stages(row.queue, role):
+            if row.stage == "lead":
+                return ClaimRefused("lead_only", "The case waits for a lead; take the next one.")
+            return ClaimRefused("not_your_queue", f"Your role does not work the queue {row.queue}; take another.")
+        if row.claimed_by != moderator_id and not is_free(row, now):
+            return ClaimRefused("held_by_another", "Somebody else is working on the case; take the next one.")
+        return None
 
     def _take(
         self,
@@ -162,12 +177,6 @@ class CaseClaims:
 
     def _stages(self, queue: str, role: str) -> Sequence[str]:
         return stages_of(self._rules[queue], role) if queue in self._rules else ()
-
-    def _tests_another(self, session: Session, row: CaseRow, moderator_id: str) -> bool:
-        """Whether it is a copy of a golden case, made for somebody else."""
-        if row.golden_id is None or row.claimed_by == moderator_id:
-            return False
-        return not session.scalar(select(decided_by(moderator_id, row.id)))
 
     def _roles(self, queue: str) -> Sequence[str]:
         return self._rules[queue].roles if queue in self._rules else ()

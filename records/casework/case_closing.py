@@ -9,7 +9,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, and_, insert, update
 
 from records.casework.appeals import end_appeal
-from records.casework.golden_copies import close_copy
+from records.casework.golden_copies import close_copy, retire
 from records.casework.schema_around_cases import AppealRow
 from records.casework.schema_cases import CaseDecisionRow, CaseRow, DecisionToSendRow
 from records.database import Database
@@ -29,7 +29,9 @@ def close_case(
     nothing. Raises DatabaseAway, SchemaMismatch, MasterKeyError.
     """
     with database.write() as session:
-        case = session.get_one(CaseRow, case_id, with_for_update=True)
+        case = session.get(CaseRow, case_id, with_for_update=True)
+        if case is None:
+            return False  # a copy that was taken back and swept away meanwhile
         made = session.get_one(CaseDecisionRow, decision_id)
         if case.golden_id is not None:
             close_copy(session, case, made, clock())
@@ -57,6 +59,8 @@ def close_case(
         kept_back = and_(CaseDecisionRow.case_id == case_id, CaseDecisionRow.state == "first")
         if appeal is not None:  # what agreed with the decision under appeal was not overruled then
             kept_back = and_(kept_back, CaseDecisionRow.decided_at > appeal.received_at)
+            if appeal.state == "reversed":  # what was held for the right answer
+                retire(session, case_id, now)
         session.execute(update(CaseDecisionRow).where(kept_back, ~says_the_same(made)).values(state="overruled"))
         made.state, made.final_at = "final", now
         case.state, case.closed_at = "closed", now

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -14,6 +13,7 @@ from records.casework.queues import QueueRule, stages_of
 from records.casework.schema_around_cases import AppealRow
 from records.casework.schema_cases import CaseRow
 from records.database import Database
+from records.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class _Tally:
 
 
 class CaseCounts:
-    """May raise DatabaseAway or SchemaMismatch. `keep`: for how long what was counted is given again; `clock` gives the
-    moment, aware."""
+    """May raise DatabaseAway or SchemaMismatch. `keep`: how old the counts may be before they are made anew, see Kept;
+    `clock` gives the moment, aware."""
 
     def __init__(
         self,
@@ -53,30 +53,23 @@ class CaseCounts:
     ) -> None:
         self._database = database
         self._queues = queues
-        self._keep = keep
-        self._clock = clock
-        self._lock = Lock()
-        self._counted: tuple[datetime, Mapping[tuple[str, str], _Tally]] | None = None
+        self._tallies = Kept(self._count, keep=keep, clock=clock)
 
     def of_role(self, role: str) -> list[QueueCount]:
         """The queues that the role works, with its cases, in the settings' order."""
-        tallies = self._tallies()
+        tallies = self._tallies.get()
         return [_sum(rule, tallies, stages) for rule in self._queues if (stages := stages_of(rule, role))]
 
     def of_all(self) -> list[QueueCount]:
         """All queues with all of their cases, whoever may work them, in the settings' order."""
-        tallies = self._tallies()
+        tallies = self._tallies.get()
         return [_sum(rule, tallies, {stage for _, stage in tallies}) for rule in self._queues]
 
-    def _tallies(self) -> Mapping[tuple[str, str], _Tally]:
-        now = self._clock()
-        with self._lock:  # who comes while one counts waits for that
-            if self._counted is None or not self._counted[0] <= now < self._counted[0] + self._keep:
-                with self._database.read() as session:
-                    self._counted = now, self._count(session, now)
-            return self._counted[1]
+    def _count(self, now: datetime) -> Mapping[tuple[str, str], _Tally]:
+        with self._database.read() as session:
+            return self._tally(session, now)
 
-    def _count(self, session: Session, now: datetime) -> dict[tuple[str, str], _Tally]:
+    def _tally(self, session: Session, now: datetime) -> dict[tuple[str, str], _Tally]:
         place = (CaseRow.queue, CaseRow.stage)
         opened, received = CaseRow.opened_at, AppealRow.received_at
         waiting = select(*place, func.count(), func.count().filter(self._late(opened, now)), func.min(opened))

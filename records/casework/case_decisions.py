@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import uuid4
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
@@ -250,13 +250,20 @@ def _passes_to(session: Session, rule: QueueRule, case: CaseRow, made: CaseDecis
     if made.stage == "first":
         return "second" if rule.four_eyes or case.double_review else None
     if made.stage == "second":
+        on_case = CaseDecisionRow.case_id == made.case_id
         first = exists().where(
-            CaseDecisionRow.case_id == made.case_id,
-            CaseDecisionRow.stage == "first",
-            CaseDecisionRow.state == "first",
-            says_the_same(made),
+            on_case, CaseDecisionRow.stage == "first", CaseDecisionRow.state == "first", says_the_same(made)
         )
-        return None if session.scalar(select(first)) else "lead"
+        # who takes another judgement back has seen that it was not the first one's
+        seen = exists().where(
+            on_case,
+            CaseDecisionRow.stage == "second",
+            CaseDecisionRow.state == "undone",
+            CaseDecisionRow.decided_by == made.decided_by,
+            CaseDecisionRow.decision != "escalated",
+            ~says_the_same(made),
+        )
+        return None if session.scalar(select(and_(first, ~seen))) else "lead"
     return None
 
 

@@ -97,6 +97,7 @@ class Case:
     evidence: Mapping[str, Any]
     picture_group: str | None
     golden_id: str | None
+    golden_for: str | None
     double_review: bool
     state: CaseState
     stage: CaseStage
@@ -249,16 +250,17 @@ class CaseRecords:
         with self._database.read() as session:
             return {row.id: row.name for row in session.execute(named)}
 
-    def comment(self, case_id: str, moderator_id: str, text: str) -> None:
-        """Adds what a moderator has to say to the others; blank text adds nothing. Raises UnknownCase."""
+    def comment(self, case_id: str, moderator_id: str, text: str) -> bool:
+        """Adds what a moderator has to say to the others; whether that was more than blanks. Raises UnknownCase."""
         if not (text := text.strip()):
-            return
+            return False
         with self._database.write() as session:
             case = session.get(CaseRow, case_id)
             if case is None:
                 raise unknown_case(case_id)
             said = {"moderator_id": moderator_id, "stage": case.stage, "text": text, "written_at": self._clock()}
             session.execute(insert(CaseCommentRow).values(case_id=case_id, **said))
+        return True
 
     def count_comments(self, case_id: str) -> int:
         """How many comments there are on the case."""
@@ -274,9 +276,9 @@ class CaseRecords:
             return session.scalar(kept) is not None
 
     def comments(self, case_id: str, reader_id: str = "") -> list[Comment]:
-        """Oldest first. While the case is at its second reviewer, what others wrote before is left out, so that the
-        second judges alone."""
-        blind = and_(CaseRow.stage == "second", CaseRow.state == "open", CaseCommentRow.stage == "first")
+        """Oldest first. While the case is at its second reviewer, whose decision is not final yet, what others wrote is
+        left out, so that the second judges alone."""
+        blind = and_(CaseRow.stage == "second", CaseRow.state != "closed")
         written = (
             select(CaseCommentRow, ModeratorRow.name)
             .join(ModeratorRow, ModeratorRow.id == CaseCommentRow.moderator_id)
@@ -292,6 +294,13 @@ def case_of(row: CaseRow) -> Case:
     """The row as others may keep it when its transaction is over."""
     facts = {name: getattr(row, name) for name in Case.__dataclass_fields__}
     return Case(**facts | {"evidence": json.loads(row.evidence)})
+
+
+def is_named(case: Case, text: str) -> bool:
+    """Whether a search for the text finds the case."""
+    text = text.strip()
+    begins = len(text) >= ID_START and case.id.startswith(text.lower())
+    return begins or text in (case.account_id, case.event_id, case.identity_id, case.id)
 
 
 def sampled(case_id: str, rate: float) -> bool:

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import uuid4
 
-from sqlalchemy import Exists, Select, exists, func, or_, select, update
+from sqlalchemy import Exists, Select, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.casework import golden_copies
-from records.casework.cases import Case, case_of, unknown_case
+from records.casework.cases import Case, case_of, is_named, unknown_case
 from records.casework.queues import CaseDecision
 from records.casework.schema_around_cases import GoldenCaseRow
 from records.casework.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow
@@ -144,27 +144,23 @@ class GoldenCases:
                 for case_id, decision, expected, why in session.execute(tests)
             }
 
-    def as_seen(self, moderator_id: str, cases: Sequence[Case]) -> list[Case]:
-        """The cases as the person may see them: a golden case whose copy they work on is that copy."""
-        if not cases:
-            return []
+    def given_to(self, moderator_id: str) -> dict[str, Case]:
+        """The copies that the person was given, and not told of yet, by the id of the case that each is a copy of: to
+        them it must look as if there were the copy in that one's place."""
+        untold = (
+            select(GoldenCaseRow.source_id, CaseRow)
+            .join(CaseRow, CaseRow.golden_id == GoldenCaseRow.id)
+            .where(CaseRow.golden_for == moderator_id, CaseRow.state != "closed")
+        )
         with self._database.read() as session:
-            copies = {source_id: case_of(row) for source_id, row in session.execute(_untold(moderator_id))}
-        return [copies.get(one.id, one) for one in cases]
+            return {source_id: case_of(row) for source_id, row in session.execute(untold)}
 
-
-def _untold(moderator_id: str) -> Select[str, CaseRow]:
-    """The copies, each with the id of the case that it is a copy of."""
-    theirs = exists().where(
-        CaseDecisionRow.case_id == CaseRow.id,
-        CaseDecisionRow.decided_by == moderator_id,
-        CaseDecisionRow.state != "undone",
-    )
-    return (
-        select(GoldenCaseRow.source_id, CaseRow)
-        .join(CaseRow, CaseRow.golden_id == GoldenCaseRow.id)
-        .where(CaseRow.state != "closed", or_(CaseRow.claimed_by == moderator_id, theirs))
-    )
+    def as_found(self, moderator_id: str, text: str, found: Sequence[Case]) -> list[Case]:
+        """What a search for the text found, newest first, as the person may see it."""
+        copies = self.given_to(moderator_id)
+        seen = [one for one in found if one.id not in copies]
+        seen += [copy for copy in copies.values() if is_named(copy, text)]
+        return sorted(seen, key=lambda case: (case.opened_at, case.id), reverse=True)
 
 
 def _results() -> Select[*tuple[Any, ...]]:

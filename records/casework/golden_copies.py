@@ -2,15 +2,16 @@
 
 1. case_claims.py takes a new case for somebody, and asks here whether they are given a copy in its place; 2. they work
 it as they would that case; 3. case_closing.py asks here to close it, and nothing follows from it; 4. golden_cases.py
-tells its reviewer, and the leads. A copy is one person's: put back, it is erased.
+tells its reviewer, and the leads. A copy is one person's: put back, it waits for them alone, until it is swept away.
 """
 
+import json
 import secrets
 from collections.abc import Callable, Collection
 from datetime import datetime
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import Select, delete, exists, inspect, or_, select
+from sqlalchemy import Select, delete, exists, inspect, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from records.casework import case_pictures
@@ -51,6 +52,8 @@ class GoldenMix:
             "id": str(uuid5(UUID(int=0), str(uuid4()))),  # of the version that cases have
             "opened_at": row.opened_at,
             "golden_id": golden_id,
+            "golden_for": moderator_id,
+            "evidence": _of_today(source.evidence, row.evidence),
             "picture_group": None,
             "double_review": False,
             "state": "open",
@@ -69,9 +72,16 @@ class GoldenMix:
         return copy
 
 
-def put_back(session: Session, case_id: str) -> None:
-    """Erases the case if it is a copy; nobody else is to work it."""
-    session.execute(delete(CaseRow).where(CaseRow.id == case_id, CaseRow.golden_id.is_not(None)))
+def given_back(moderator_id: str, queues: Collection[str]) -> Select[CaseRow]:
+    """The copies that the person gave back to these queues, and has neither skipped nor decided."""
+    return select(CaseRow).where(
+        CaseRow.golden_for == moderator_id,
+        CaseRow.state == "open",
+        CaseRow.stage == "first",
+        CaseRow.claimed_by.is_(None),
+        CaseRow.queue.in_(queues),
+        ~exists().where(CaseSkipRow.case_id == CaseRow.id, CaseSkipRow.moderator_id == moderator_id),
+    )
 
 
 def golden_source(session: Session, case_id: str) -> str | None:
@@ -86,6 +96,12 @@ def sweep(session: Session, now: datetime) -> int:
     standing = exists().where(CaseDecisionRow.case_id == CaseRow.id, CaseDecisionRow.state != "undone")
     gone = delete(CaseRow).where(CaseRow.golden_id.is_not(None), CaseRow.state == "open", left, ~standing)
     return len(session.scalars(gone.returning(CaseRow.id)).all())
+
+
+def retire(session: Session, source_id: str, now: datetime) -> None:
+    """From now on no copies are made of the case."""
+    in_use = (GoldenCaseRow.source_id == source_id, GoldenCaseRow.retired_at.is_(None))
+    session.execute(update(GoldenCaseRow).where(*in_use).values(retired_at=now))
 
 
 def due(now: datetime) -> Select[str, str]:
@@ -135,3 +151,10 @@ def _fit_for(moderator_id: str, queues: Collection[str], now: datetime) -> Selec
         )
         .order_by(GoldenCaseRow.id)
     )
+
+
+def _of_today(evidence: str, todays: str) -> str:
+    """The evidence with the gallery version of today's, which grows from case to case."""
+    version = json.loads(todays).get("gallery_version")
+    now = {} if version is None else {"gallery_version": version}
+    return json.dumps(json.loads(evidence) | now, separators=(",", ":"))

@@ -17,8 +17,9 @@ from detector.identity import PICTURE_LIMIT
 from records.casework.case_pictures import open_fingerprint
 from records.casework.schema_cases import CaseFingerprintRow, CasePictureRow, CaseRow
 
-GROUPS_LOCK = 7_301_100_004
-"""PostgreSQL's advisory lock: who opens a case with a picture sees all that were opened before."""
+GROUPS_LOCK = 7_301_100_005
+"""PostgreSQL's advisory lock, another than those of records/database.py: who opens a case with a picture sees all that
+were opened before."""
 WORDS = 4
 NEAREST = 100
 

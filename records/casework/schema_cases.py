@@ -19,8 +19,8 @@ class CaseRow(Base):
     the threshold, in steps of BAND. `evidence`: JSON of all findings, without names, which are looked up when a person
     reads them. `picture_group`: the first case that showed this picture. `stage`: whose turn it is (first or second
     reviewer, lead, who judges an appeal); `double_review`: a second person judges it as a sample of quality.
-    `golden_id`: it is a copy that tests its reviewer, see golden_copies.py. Only an open case is claimed; from
-    `claimed_until` on another may take it.
+    `golden_id`: it is a copy that tests the moderator `golden_for`, see golden_copies.py. Only an open case is claimed;
+    from `claimed_until` on another may take it.
     """
 
     __tablename__ = "cases"
@@ -31,8 +31,8 @@ class CaseRow(Base):
         Index(None, "account_id"),
         Index(None, "identity_id", "opened_at"),
         Index(None, "event_id"),
-        Index(None, "picture_group", "opened_at"),
-        Index(None, "golden_id"),
+        Index(None, "picture_group", "state"),
+        Index(None, "golden_for"),
         Index(None, "state", "opened_at", "id"),
         Index(None, "state", "queue", "opened_at", "id"),
     )
@@ -57,6 +57,7 @@ class CaseRow(Base):
     evidence: Mapped[str]
     picture_group: Mapped[str | None]
     golden_id: Mapped[str | None]
+    golden_for: Mapped[str | None]
     double_review: Mapped[bool]
     state: Mapped[str]
     stage: Mapped[str]
@@ -77,8 +78,11 @@ Index(
     CaseRow.stage,
     CaseRow.golden_id,
 )
+# only of copies, or SQLite would take it for those that are none, which nearly all cases are
+COPY = CaseRow.golden_id.is_not(None)
+Index("ix_cases_copies", CaseRow.golden_id, sqlite_where=COPY, postgresql_where=COPY)
 # what backlogs are counted by
-Index("ix_cases_flow", CaseRow.opened_at, CaseRow.closed_at, CaseRow.queue, CaseRow.golden_id)
+Index("ix_cases_flow", CaseRow.opened_at, CaseRow.closed_at, CaseRow.queue, CaseRow.golden_id, CaseRow.kind)
 # what campaigns are found by: the cases that show a picture which another showed before, and how each person's come in
 Index(
     "ix_cases_shown_again", CaseRow.state, CaseRow.picture_group, sqlite_where=SHOWN_AGAIN, postgresql_where=SHOWN_AGAIN
@@ -169,7 +173,8 @@ class CaseCommentRow(Base):
 
 
 class DecisionToSendRow(Base):
-    """A decision that is final and waits to be published on review-decisions. `value`: the message's data as JSON."""
+    """A decision that is final and waits to be published on review-decisions. `value`: the message's data as JSON;
+    `batch`: the number of the batch with which it is on its way."""
 
     __tablename__ = "decisions_to_send"
 
@@ -178,3 +183,13 @@ class DecisionToSendRow(Base):
     decision_id: Mapped[str] = mapped_column(unique=True)
     value: Mapped[str]
     created_at: Mapped[datetime]
+    batch: Mapped[int | None] = mapped_column(BigInteger, index=True)
+
+
+class DecisionBatchRow(Base):
+    """The one row with the number of the newest batch of decisions; its lock lets one at a time number a batch."""
+
+    __tablename__ = "decision_batches"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last_number: Mapped[int] = mapped_column(BigInteger)

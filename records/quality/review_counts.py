@@ -4,15 +4,16 @@ Copies of golden cases are left out of all but `tests`. A case that was decided 
 final decision.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Double, Integer, cast, extract, func, select
+from sqlalchemy import ColumnElement, Double, Integer, cast, extract, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from records.casework.schema_around_cases import AppealRow, GoldenCaseRow
-from records.casework.schema_cases import CaseDecisionRow, CaseRow
+from records.casework.schema_cases import COPY, CaseDecisionRow, CaseRow
 from records.quality.budget_suggestion import FaceAlarms
 
 Moment = InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
@@ -45,10 +46,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Cases that were finally decided in a period; kind, band: of the leading finding."""
+    """Cases that were finally decided in a period; kind, band: of the leading finding; `came`: in the window, too."""
 
     kind: str
     band: int | None
+    came: bool
     period: int
     decision: str
     count: int
@@ -79,7 +81,7 @@ class Test:
 
 def decided(session: Session, window: Window, postgresql: bool) -> list[Decided]:
     period = _period(CaseDecisionRow.final_at, window, postgresql)
-    groups = (CaseRow.kind, CaseRow.band, period, CaseDecisionRow.decision)
+    groups = (CaseRow.kind, CaseRow.band, CaseRow.opened_at >= window.since, period, CaseDecisionRow.decision)
     counted = (
         select(*groups, func.count())
         .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
@@ -104,13 +106,16 @@ def times(session: Session, window: Window, postgresql: bool) -> dict[tuple[str,
         .where(*_last_final(window), CaseDecisionRow.stage != "appeal")
         .subquery()
     )
-    found: dict[tuple[str, int], float] = {}
-    for percent in PERCENTS:
-        # the nearest rank: the lowest place with so many percent up to it
-        place = (ranked.c.total * percent + 99) // 100
-        there = select(ranked.c.queue, ranked.c.seconds).where(ranked.c.place == place)
-        found |= {(queue, percent): float(seconds) for queue, seconds in session.execute(there)}
-    return found
+    # the nearest rank: the lowest place with so many percent up to it
+    places = [(percent, ranked.c.place == (ranked.c.total * percent + 99) // 100) for percent in PERCENTS]
+    asked = select(ranked.c.queue, ranked.c.seconds, *(there for _, there in places))
+    rows = session.execute(asked.where(or_(*(there for _, there in places)))).all()
+    return {
+        (queue, percent): float(seconds)
+        for queue, seconds, *is_there in rows
+        for (percent, _), here in zip(places, is_there, strict=True)
+        if here
+    }
 
 
 def backlog(session: Session) -> dict[str, int]:
@@ -161,7 +166,7 @@ def tests(session: Session, window: Window) -> list[Test]:
         select(*groups, func.count())
         .join_from(CaseRow, GoldenCaseRow, GoldenCaseRow.id == CaseRow.golden_id)
         .join(CaseDecisionRow, CaseDecisionRow.case_id == CaseRow.id)
-        # so put, SQLite finds the few by their index
+        # so put, SQLite finds the few by their index, and the decisions by their cases
         .where(CaseRow.golden_id > "", CaseRow.closed_at >= window.since, CaseDecisionRow.state != "undone")
         .group_by(*groups)
     )
@@ -170,31 +175,23 @@ def tests(session: Session, window: Window) -> list[Test]:
 
 def work(session: Session, window: Window) -> dict[str, int]:
     """By moderator, how many decisions of theirs stand, whatever became of the cases."""
-    counted = (
-        select(CaseDecisionRow.decided_by, func.count())
-        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
-        .where(
-            CaseDecisionRow.decided_at >= window.since,
-            CaseDecisionRow.state != "undone",
-            CaseRow.golden_id.is_(None),
-        )
+    counted = select(CaseDecisionRow.decided_by, func.count()).where(
+        CaseDecisionRow.decided_at >= window.since,
+        CaseDecisionRow.state != "undone",
+        CaseDecisionRow.case_id.not_in(select(CaseRow.id).where(COPY)),
     )
     return dict(session.execute(counted.group_by(CaseDecisionRow.decided_by)).all())
 
 
-def face_alarms(session: Session, window: Window, kinds: Sequence[str]) -> FaceAlarms:
-    """Of the cases of these kinds that came in the window."""
+def face_alarms(session: Session, window: Window, kinds: Sequence[str], found: Sequence[Decided]) -> FaceAlarms:
+    """Of the cases of these kinds that came in the window; `found`: what `decided` gave."""
     here = (CaseRow.opened_at >= window.since, CaseRow.kind.in_(kinds), CaseRow.golden_id.is_(None))
     came = session.scalar(select(func.count()).select_from(CaseRow).where(*here)) or 0
-    outcomes = (
-        select(CaseDecisionRow.decision, func.count())
-        .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
-        .where(*here, *_last_final(window))
-        .group_by(CaseDecisionRow.decision)
-    )
-    found = dict(session.execute(outcomes).all())
-    decided_in_all = sum(found.values())
-    return FaceAlarms(came, decided_in_all, found.get("not_this_person", 0), found.get("bad_picture", 0))
+    outcomes = Counter[str]()
+    for one in found:
+        if one.came and one.kind in kinds:
+            outcomes[one.decision] += one.count
+    return FaceAlarms(came, outcomes.total(), outcomes["not_this_person"], outcomes["bad_picture"])
 
 
 def _last_final(window: Window) -> tuple[ColumnElement[bool], ...]:

@@ -1,7 +1,7 @@
 """How well reviews go: what findings are worth, how well people agree, what waits and for how long.
 
 1. review_counts.py lets the database count; 2. this puts the counts together, for a window of whole days, and keeps
-them for a minute; 3. review_statistics.py says how sure each figure is. Copies of golden cases count as tests, and as
+them; 3. review_statistics.py says how sure each figure is. Copies of golden cases count as tests, and as
 nothing else.
 """
 
@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.database import Database
+from records.kept import Kept
 from records.people.schema_people import ModeratorRow
 from records.quality import review_counts
 from records.quality.budget_suggestion import FACE_KINDS, FaceAlarms
@@ -27,7 +28,9 @@ Key = TypeVar("Key", str, int)
 
 OUTCOMES = ("confirmed", "genuine_owner", "not_this_person", "bad_picture")
 KEPT = timedelta(minutes=1)
-"""For how long what was counted is shown again."""
+"""How old figures may be before they are made anew, see Kept."""
+WINDOWS = (7, 30, 90, 365)
+"""Days that one may look back."""
 WEEKS_FROM = 60
 """Days from which on a window is cut into weeks."""
 
@@ -128,18 +131,19 @@ class QualityRecords:
         self._database = database
         self._queues = queues
         self._clock = clock
-        self._lock = Lock()
-        self._kept: dict[int, ReviewQuality] = {}
+        self._figures = {days: Kept(partial(self._of_days, days), keep=KEPT, clock=clock) for days in WINDOWS}
 
     def of_days(self, days: int) -> ReviewQuality:
-        """The last so many days, today as the last; counted at most a minute ago."""
-        now = self._clock()
-        with self._lock:  # who comes while one counts waits for that
-            kept = self._kept.get(days)
-            if kept is None or not kept.counted_at <= now < kept.counted_at + KEPT:
-                with self._database.read() as session:
-                    kept = self._kept[days] = self._count(session, window_of(days, now), now)
-            return kept
+        """The last so many days, one of WINDOWS, today as the last."""
+        return self._figures[days].get()
+
+    def look_ahead(self, days: int) -> ReviewQuality:
+        """Counts for all windows, so that no page waits for it; gives the figures of these days."""
+        return {each: self._figures[each].get(patience=None) for each in WINDOWS}[days]
+
+    def _of_days(self, days: int, now: datetime) -> ReviewQuality:
+        with self._database.read() as session:
+            return self._count(session, window_of(days, now), now)
 
     def _count(self, session: Session, window: Window, now: datetime) -> ReviewQuality:
         postgresql = self._database.postgresql
@@ -160,7 +164,7 @@ class QualityRecords:
             },
             tests=_tests(tests),
             reviewers=tuple(_reviewers(names, review_counts.work(session, window), pairs, tests)),
-            face_alarms=review_counts.face_alarms(session, window, FACE_KINDS),
+            face_alarms=review_counts.face_alarms(session, window, FACE_KINDS, decided),
         )
 
 

@@ -1,11 +1,13 @@
 """A real Chromium and a console for it; every test fails when the browser had anything to say against a page."""
 
+import shutil
 from contextlib import closing
 
 import pytest
 
 from config import load_settings
 from consumers.open_detector import open_watched_looking
+from tests.browser.tour import Furnished, furnish
 from tests.browser.workplace import workplace
 from tests.support.chromium import launched
 from tests.support.legs import running_leg
@@ -41,3 +43,22 @@ def place(tmp_path, chromium, looking, settings):
     """A console over SQLite."""
     with workplace(f"sqlite:///{tmp_path / 'likeness.db'}", chromium.browser, looking, **settings) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def _furnished():
+    """Filled at first use by `furnished`, which needs the browser of its module."""
+    return {}
+
+
+@pytest.fixture
+def furnished(_furnished, tmp_path, tmp_path_factory, chromium, looking):
+    """A console with everything of the tour in it, and the cases by what they are; made once, then copied."""
+    if not _furnished:
+        file = tmp_path_factory.mktemp("furnished") / "likeness.db"
+        with workplace(f"sqlite:///{file}", chromium.browser, looking) as place:
+            _furnished["once"] = Furnished(file, furnish(place), place.clock())
+    once = _furnished["once"]
+    copy = shutil.copy(once.file, tmp_path / "likeness.db")
+    with workplace(f"sqlite:///{copy}", chromium.browser, looking, once.left_at) as place:
+        yield place, once.cases

@@ -105,8 +105,9 @@ def draw(person: Person, picture_seed: int, width: int = 720, height: int = 900)
 def _background(canvas: Canvas, rng: random.Random) -> None:
     light, deep = rng.choice(SCENES)
     wide, high = canvas.image.size
-    slope = np.linspace(0, 1, high)[:, None, None] * np.ones((1, wide, 1))
-    canvas.image.paste(Image.fromarray((np.array(light) * (1 - slope) + np.array(deep) * slope).astype(np.uint8)))
+    slope = np.linspace(0, 1, high)[:, None, None]
+    column = (np.array(light) * (1 - slope) + np.array(deep) * slope).astype(np.uint8)
+    canvas.image.paste(Image.fromarray(np.repeat(column, wide, axis=1)))
     for _ in range(rng.randint(3, 6)):  # lights, or leaves, out of focus
         reach = rng.uniform(0.25, 0.9)
         canvas.oval(

@@ -24,6 +24,12 @@ def hands(place, cases: list[str]) -> list[str | None]:
     return [place.desk.cases.get(case_id).claimed_by for case_id in cases]
 
 
+def confirm(keys: Keys) -> None:
+    """Presses Enter on the preview, once the browser has put the focus on its button."""
+    keys.page.wait_for_selector("button.primary:focus")
+    keys.go_on("Enter")
+
+
 def test_a_campaign_of_ten_cases_is_decided_by_keyboard_previewed_and_undone(place):
     mo = place.hire("mo")
     cases = raise_pack(place, 10)
@@ -40,7 +46,7 @@ def test_a_campaign_of_ten_cases_is_decided_by_keyboard_previewed_and_undone(pla
     assert "Nothing is decided yet" in said
     assert "10 decided: the platform is told once it is too late to undo" in " ".join(said.split())
     assert states(place, cases) == {"open"}
-    keys.go_on("Enter")
+    confirm(keys)
     assert place.path(keys.page) == "/queue"
     assert states(place, cases) == {"decided"}
     assert keys.page.locator(".recent li").count() == 1
@@ -50,7 +56,7 @@ def test_a_campaign_of_ten_cases_is_decided_by_keyboard_previewed_and_undone(pla
     assert (states(place, cases), hands(place, cases)) == ({"open"}, [mo.id] * 10)
     keys.press("2", "1")
     keys.go_on("Enter")
-    keys.go_on("Enter")
+    confirm(keys)
     place.clock.pass_by(GRACE)
     assert place.desk.decisions.finish_due() == 10
     made = [one for one in place.desk.decisions.recent(mo.id) if one.state != "undone"]
@@ -74,7 +80,7 @@ def test_single_cases_are_left_out_and_go_back_to_their_queue(place):
     page.locator(f"[data-leave][value='{cases[3]}']").uncheck()
     keys.press("1", "1")
     keys.go_on("Enter")
-    keys.go_on("Enter")
+    confirm(keys)
     assert [place.desk.cases.get(case_id).state for case_id in cases] == ["decided", "open", "decided", "decided"]
     assert hands(place, cases) == [None] * 4
     assert place.desk.claims.next(mo.id, "moderator").id == cases[1]
@@ -84,12 +90,12 @@ def test_it_works_without_scripts(place):
     place.hire("mo")
     cases = raise_pack(place, 3)
     page = place.go(place.seat("mo", java_script_enabled=False), f"/campaign/picture/{cases[0]}")
-    page.get_by_role("button", name="Take all that are free").click()
+    page.get_by_role("button", name="Take the 3 free cases").click()
     page.locator(f"[data-leave][value='{cases[2]}']").check()
     page.get_by_role("button", name="Impersonation").click()
     page.get_by_label("The same photo").check()
-    page.get_by_role("button", name="See what it does").click()
-    page.get_by_role("button", name="Decide all of them: 2").click()
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Decide 2 cases").click()
     assert [place.desk.cases.get(case_id).state for case_id in cases] == ["decided", "decided", "open"]
     page.get_by_role("button", name="Undo").first.click()
     assert states(place, cases) == {"open"}

@@ -52,6 +52,20 @@ def test_a_form_of_another_login_changes_nothing(place, keys):
     assert place.path(keys.page) == case
 
 
+def test_photos_that_are_too_large_together_are_refused_in_words(place, tmp_path):
+    place.hire("cy", "curator")
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(bytes(20_000_000))
+    page = place.go(place.seat("cy"), "/identities/add")
+    page.fill("#name", "Nora Winter")
+    page.fill("#provenance", "Press photo")
+    page.set_input_files("#photos", sorted(tmp_path.glob("*.jpg")))
+    with page.expect_navigation():
+        page.click("form.card .primary")
+    assert page.inner_text("h1") == "That is too large"
+    assert "send fewer photos at a time" in page.inner_text("main")
+
+
 def test_a_role_that_may_see_no_faces_is_turned_away_and_that_is_noted(place):
     auditor = place.hire("aud", "auditor")
     case_id = place.raise_case()
@@ -67,7 +81,7 @@ def test_a_role_that_may_see_no_faces_is_turned_away_and_that_is_noted(place):
 def test_a_case_that_somebody_else_has_shows_no_face(place, keys):
     place.hire("mia")
     page = place.go(place.seat("mia"), place.path(keys.page))
-    assert "Pictures are shown to who works on the case." in page.inner_text("main")
+    assert "Only who works on the case sees its pictures." in page.inner_text("main")
     assert page.locator("main img").count() == 0
     answer = page.request.get(f"{place.address}{place.path(keys.page)}/face.jpg")
     assert answer.status == 409

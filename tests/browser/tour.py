@@ -1,10 +1,11 @@
-"""Every page of the console, each with something on it, one after another."""
+"""Every page of the console, each with something on it, one after another, and the pages that say what went wrong."""
 
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page
@@ -20,6 +21,11 @@ from tests.support.past_cases import lay_past
 APPEALED = "This is me. I uploaded my passport on Monday, and the name on it is the one on my profile."
 """What somebody said against a decision."""
 Step = Callable[[Page], object]
+ALL_PICTURES = """() => Promise.all([...document.images].map((one) => {
+  one.loading = "eager";
+  return one.decode().catch(() => {});
+}))"""
+"""Waits until they are there."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def make_tokens(place: Workplace) -> None:
     tokens.revoke(old.id, by="operator:root")
 
 
-def stops(cases: dict[str, str]) -> Iterator[Stop]:
+def stops(place: Workplace, cases: dict[str, str]) -> Iterator[Stop]:
     """In the order in which they are to be visited."""
 
     def key(*names: str) -> Step:
@@ -142,6 +148,23 @@ def stops(cases: dict[str, str]) -> Iterator[Stop]:
         page.fill("#name", "Appeals desk")
         with page.expect_navigation():
             page.click("button.primary")
+
+    def forge(page: Page) -> None:
+        page.evaluate("document.querySelectorAll('[name=csrf_token]').forEach((field) => (field.value = 'x'))")
+        send_settings(page)
+
+    def send_settings(page: Page) -> None:
+        with page.expect_navigation():
+            page.click("form[action='/account/settings'] button")
+
+    def decide(page: Page) -> None:
+        Keys(page).press("1", "1")
+
+    def lose(_page: Page) -> None:
+        place.desk.claims.release(cases["one"], place.desk.moderators.by_login("mo").id)
+
+    def log_out(_page: Page) -> None:
+        place.desk.sessions.end_all(place.desk.moderators.by_login("ina").id)
 
     def enrol(page: Page) -> None:
         with page.expect_navigation():
@@ -195,6 +218,11 @@ def stops(cases: dict[str, str]) -> Iterator[Stop]:
     yield Stop("token_new", "ada", "/tokens", (make_token,))
     yield Stop("forbidden", "aud", "/queue")
     yield Stop("not_found", "mo", "/nowhere")
+    yield Stop("wrong_address", "mo", "/search?q=" + 300 * "x")
+    yield Stop("stale_form", "mo", "/account", (forge,))
+    yield Stop("case_lost", "mo", f"/case/{cases['one']}", (take, lose, decide, go_on("Enter")))
+    yield Stop("login_lost", "ina", "/account", (log_out, send_settings))
+    yield Stop("login_ended", "ina", "/queue")
 
 
 def open_all(page: Page) -> None:
@@ -261,17 +289,26 @@ def alarm(place: Workplace, seed: int) -> str:
     return who
 
 
+@dataclass(frozen=True)
+class Furnished:
+    """What `furnish` made, to be copied: a SQLite file, the cases in it, and the moment at which it was left."""
+
+    file: Path
+    cases: dict[str, str]
+    left_at: datetime
+
+
 def tour(
     place: Workplace, cases: dict[str, str], names: Collection[str] = (), **how: object
 ) -> Iterator[tuple[Stop, Page]]:
     """Each stop, or those of these names, with its page, ready to be looked at. `how`: as in Browser.new_context."""
     pages: dict[str | None, Page] = {}
-    for stop in stops(cases):
+    for stop in stops(place, cases):
         if names and stop.name not in names:
             continue
         page = pages.get(stop.login) or pages.setdefault(stop.login, place.seat(stop.login, **how))
         place.go(page, stop.path)
         for step in stop.steps:
             step(page)
-        page.wait_for_load_state("networkidle")
+        page.evaluate(ALL_PICTURES)
         yield stop, page

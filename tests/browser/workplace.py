@@ -39,10 +39,10 @@ draw_once = lru_cache(maxsize=None)(draw)
 
 
 class Clock:
-    """The time of day, moved on by a test."""
+    """The time of day, or of another day from `start` on, moved on by a test."""
 
-    def __init__(self) -> None:
-        self._ahead = timedelta()
+    def __init__(self, start: datetime | None = None) -> None:
+        self._ahead = start - datetime.now(UTC) if start else timedelta()
 
     def __call__(self) -> datetime:
         return datetime.now(UTC) + self._ahead
@@ -181,12 +181,17 @@ ABOUT_CASE = ("profile", "account_id", "event_id", "priority", "held", "pictured
 
 @contextmanager
 def workplace(
-    database_url: str, browser: Browser, looking: InProcesses | None = None, **console: object
+    database_url: str,
+    browser: Browser,
+    looking: InProcesses | None = None,
+    start: datetime | None = None,
+    **console: object,
 ) -> Iterator[Workplace]:
-    """A console over a new database; `console`: settings of [console] that differ. Fails if browsers complained."""
+    """A console over a database, new or of a workplace that closed at `start`; `console`: settings of [console] that
+    differ. Fails if browsers complained."""
     database = open_database(database_url)
     database.migrate()
-    clock = Clock()
+    clock = Clock(start)
     records = GalleryRecords(database, MASTER, clock=clock)
     enrols = open_enrolling(load_settings(), looking, records) if looking else None
     desk = make_desk(database, clock, enrols, console=console)

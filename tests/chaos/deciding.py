@@ -121,13 +121,12 @@ class Moderator:
 class Told:
     """A message of review-decisions; when it was decided and when Kafka took it, in seconds since 1970."""
 
-    value: bytes
     decided_at: float
     at: float
 
 
 def decisions_told(settings: Settings) -> dict[str, list[Told]]:
-    """All that stands on review-decisions, by event."""
+    """All that readers of committed messages see on review-decisions, by event."""
     found = defaultdict(list)
     with closing(make_consumer(settings.kafka)) as consumer:
         topic = settings.topics.decisions
@@ -136,5 +135,5 @@ def decisions_told(settings: Settings) -> dict[str, list[Told]]:
             for record in records:
                 data = json.loads(record.value)["data"]
                 decided_at = datetime.fromisoformat(data["decided_at"]).timestamp()
-                found[data["event_id"]].append(Told(record.value, decided_at, record.timestamp / 1000))
+                found[data["event_id"]].append(Told(decided_at, record.timestamp / 1000))
     return found

@@ -211,17 +211,29 @@ def test_when_coop_says_how_long_to_wait_nobody_asks_before(console, coop):
     assert (away.value.wait, coop.asked) == (7, 1)
 
 
+UNTOLD = "no reason was given"
+
+
 @pytest.mark.parametrize(
-    "said", [error_body("Unknown field", pointer="/data/x"), b"", b"{" * 100_000, b"[[[]]]", b"\xff"]
+    ("said", "why"),
+    [
+        (error_body("Unknown field", pointer="/data/x"), "Unknown field /data/x"),
+        (b'{"errors": [{"title": "Bad\\u0000 \\ud800\\u001b[2Jfield"}]}', "Bad [2Jfield"),
+        (b"", UNTOLD),
+        (b"{" * 100_000, UNTOLD),
+        (b"[[[]]]", UNTOLD),
+        (b"\xff", UNTOLD),
+    ],
+    ids=["words", "what no database and no terminal takes", "nothing", "too deep", "no errors", "no text"],
 )
-def test_what_coop_refuses_is_kept_with_the_reason_and_sent_again_only_when_asked(console, coop, said, caplog):
+def test_what_coop_refuses_is_kept_with_the_reason_and_sent_again_only_when_asked(console, coop, said, why, caplog):
     case_id, other = console.open(), console.open()
     coop.misdeeds = [lambda handler: respond(handler, 400, said)]
     assert console.relay.drain() == 1
     assert coop.cases == [other]
     (refused,) = console.reports.refused()
     assert refused.case_id == case_id
-    assert refused.why == ("400: Unknown field /data/x" if b"pointer" in said else "400: no reason was given")
+    assert " ".join(refused.why.split()) == " ".join(f"400: {why}".split())
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert (console.relay.drain(), console.counted("refused")) == (0, 1)
     assert console.reports.retry() == 1

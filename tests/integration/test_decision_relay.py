@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,15 @@ import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from jsonschema import Draft202012Validator
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
+from consumers import decision_sender
 from consumers.case_feed import new_case
 from consumers.console_metrics import ConsoleMetrics
 from consumers.decision_relay import DecisionRelay
 from consumers.kafka import make_consumer, read_to_end
+from consumers.outgoing import DeliveryFailed, send_all
 from records.casework.decision_outbox import DecisionOutbox
 from records.database import open_database
 from tests.support import running_service
@@ -49,10 +52,13 @@ class Deciding:
         return new, self.desk.decisions.decide(new.id, self.moderator.id, "moderator", decision, reason, "a note")
 
     def relay(self, stop=None):
-        outbox, stop = DecisionOutbox(self.database), stop or threading.Event()
-        return DecisionRelay(
-            self.settings, self.desk.decisions, outbox, self.desk.audit, ConsoleMetrics(), stop, pytest.fail
-        )
+        outbox, stop = DecisionOutbox(self.database, self.desk.audit), stop or threading.Event()
+        return DecisionRelay(self.settings, self.desk.decisions, outbox, ConsoleMetrics(), stop, pytest.fail)
+
+    def audited(self):
+        """The decisions that the audit log says were sent."""
+        entries = [one for one in self.desk.audit.read(limit=1000) if one.action == "decision_sent"]
+        return sorted(entry.details["decision_id"] for entry in entries)
 
 
 @contextmanager
@@ -140,29 +146,44 @@ def test_several_relays_at_once_tell_each_decision_once(deciding):
     assert ids(sent(deciding.settings)) == sorted(made)
 
 
-def test_what_a_killed_relay_may_have_told_is_told_again_byte_by_byte(deciding):
-    made = sorted(deciding.decide()[1].decision_id for _ in range(3))
-    program = """
-import os, signal, threading
+KILLED = """
+import os, signal, sys, threading
 from config import load_settings
+from consumers import decision_sender
 from consumers.console_metrics import ConsoleMetrics
 from consumers.decision_relay import DecisionRelay
-from records.database import open_database
 from records.casework.decision_outbox import DecisionOutbox
+from records.database import open_database
 from web.desk import open_desk
-class Killed(DecisionRelay):
-    def _publish(self, rows):
-        super()._publish(rows)
+def after(function):
+    def dies(*given):
+        function(*given)
         os.kill(os.getpid(), signal.SIGKILL)
+    return dies
+match sys.argv[1]:
+    case "numbered":
+        DecisionRelay._publish = after(lambda *given: None)
+    case "sent":
+        decision_sender.send_all = after(decision_sender.send_all)
+    case "acknowledged":
+        DecisionRelay._publish = after(DecisionRelay._publish)
+    case "deleted":
+        DecisionOutbox._settle = after(DecisionOutbox._settle)
 settings = load_settings()
 database = open_database(settings.database_url)
-desk, outbox = open_desk(settings, database, bytes(32)), DecisionOutbox(database)
-relay = Killed(settings, desk.decisions, outbox, desk.audit, ConsoleMetrics(), threading.Event(), print)
+desk = open_desk(settings, database, bytes(32))
+outbox = DecisionOutbox(database, desk.audit)
+relay = DecisionRelay(settings, desk.decisions, outbox, ConsoleMetrics(), threading.Event(), print)
 relay.finish()
 relay.drain()
 """
+
+
+@pytest.mark.parametrize("step", ["numbered", "sent", "acknowledged", "deleted"])
+def test_a_relay_that_is_killed_between_two_steps_has_each_decision_told_and_audited_once(deciding, broker, step):
+    made = sorted(deciding.decide()[1].decision_id for _ in range(3))
     died = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", KILLED, step],
         env=environment(deciding.settings),
         cwd=Path(__file__).parents[2],
         capture_output=True,
@@ -170,14 +191,110 @@ relay.drain()
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    first = sent(deciding.settings)
-    assert ids(first) == made
     relay = deciding.relay()
-    eventually(relay.drain)  # a database server takes a moment to notice that the lock's holder is gone
+
+    def drained():  # a database server takes a moment to notice that the lock's holder is gone
+        relay.drain()
+        return deciding.audited() == made
+
+    eventually(drained)
     relay.close()
-    repeats = sent(deciding.settings)
-    assert ids(repeats) == sorted(made * 2)
-    assert {record.value for record in repeats} == {record.value for record in first}
+    told = sent(deciding.settings)
+    if isinstance(broker, ApacheKafka):
+        assert ids(told) == made
+    else:  # without transactions what was sent is sent again, byte by byte
+        assert ids(told) == sorted(made * (2 if step in ("sent", "acknowledged") else 1))
+        assert len({record.value for record in told}) == len(made)
+
+
+def test_a_relay_that_is_believed_dead_and_wakes_up_tells_nothing_again(apache_kafka, database_url, tmp_path):
+    settings = kafka_settings(apache_kafka, tmp_path, database={"url": database_url}, console=AT_ONCE)
+    make_console_topics(settings)
+    with closing(open_database(database_url)) as database, closing(open_database(database_url)) as asleep:
+        database.migrate()
+        asleep.sole = lambda task: nullcontext(True)  # it does not know that the database has given its lock away
+        deciding = Deciding(settings, database)
+        first, second = (deciding.decide()[1].decision_id for _ in range(2))
+        sleeper = DecisionOutbox(asleep, deciding.desk.audit)
+        zombie, relay = deciding.relay(), deciding.relay()
+        relay.finish()
+        zombie._outbox = sleeper
+        publish = zombie._publish
+
+        def sleep(batch):
+            zombie._publish = publish
+            assert relay.drain() == 2
+            publish(batch)
+
+        zombie._publish = sleep
+        assert zombie.drain() == 0
+        third = deciding.decide()[1].decision_id
+        assert (relay.finish(), relay.drain()) == (1, 1), "the zombie has fenced it off, and it comes back"
+        zombie.close()
+        relay.close()
+        assert ids(sent(settings)) == deciding.audited() == sorted([first, second, third])
+
+
+def test_an_acknowledgement_that_is_lost_has_nothing_told_again(apache_kafka, tmp_path, monkeypatch):
+    settings = kafka_settings(apache_kafka, tmp_path, console=AT_ONCE)
+    make_console_topics(settings)
+    commit = KafkaProducer.commit_transaction
+
+    def lose(producer):
+        commit(producer)
+        monkeypatch.undo()
+        raise KafkaTimeoutError("no answer")
+
+    with closing(open_database(settings.database_url)) as database:
+        database.migrate()
+        deciding = Deciding(settings, database)
+        relay = deciding.relay()
+        first = deciding.decide()[1].decision_id
+        assert (relay.finish(), relay.drain()) == (1, 1)
+        second = deciding.decide()[1].decision_id
+        relay.finish()
+        monkeypatch.setattr(KafkaProducer, "commit_transaction", lose)
+        with pytest.raises(DeliveryFailed):
+            relay.drain()
+        assert deciding.audited() == [first]
+        assert relay.drain() == 1
+        relay.close()
+        assert ids(sent(settings)) == deciding.audited() == sorted([first, second])
+
+
+@pytest.mark.parametrize("away", [1.0, 8.0], ids=["for a moment", "for longer than a transaction may last"])
+def test_a_broker_that_is_killed_amid_a_batch_is_told_it_once(tmp_path, monkeypatch, away):
+    with ApacheKafka(tmp_path / "kafka") as broker:
+        settings = kafka_settings(
+            broker,
+            tmp_path / "home",
+            console=AT_ONCE,
+            gallery={"retry_seconds": 1.0},
+            kafka={"transaction_seconds": 6.0},
+        )
+        make_console_topics(settings)
+        gone = threading.Event()
+
+        def send_and_die(*given):
+            send_all(*given)
+            if not gone.is_set():
+                broker.kill()
+                gone.set()
+
+        monkeypatch.setattr(decision_sender, "send_all", send_and_die)
+        with closing(open_database(settings.database_url)) as database:
+            database.migrate()
+            deciding, stop = Deciding(settings, database), threading.Event()
+            with running(deciding.relay(stop), stop):
+                made = sorted(deciding.decide()[1].decision_id for _ in range(20))
+                assert gone.wait(30)
+                stop.wait(away)
+                case, _ = late = deciding.decide()
+                eventually(lambda: deciding.desk.cases.get(case.id).state == "closed", seconds=5)
+                broker.start()
+                everything = sorted([*made, late[1].decision_id])
+                eventually(lambda: deciding.audited() == everything)
+            assert ids(sent(settings)) == everything
 
 
 def test_while_kafka_is_away_cases_are_closed_and_what_was_decided_follows_later(tmp_path, caplog):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
+from records.audit import AuditLog
 from records.casework.appeals import MOST_APPEALS, TEXT_LENGTH, AppealRecords
 from records.casework.decision_outbox import DecisionOutbox
 from records.casework.schema_cases import CaseRow
@@ -62,7 +63,7 @@ def appealed(office, case_id="c1", decided_by="mo", decision="confirmed", **fact
 
 def told(database):
     rows = []
-    DecisionOutbox(database).drain(rows.extend)
+    DecisionOutbox(database, AuditLog(database)).drain(lambda batch: rows.extend(batch.rows))
     return [json.loads(row.value) for row in rows]
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from records.audit import AuditLog
 from records.casework.case_closing import close_case
 from records.casework.decision_outbox import DecisionOutbox
 from records.casework.schema_cases import DecisionToSendRow
+from records.database import open_database
 from records.decisions import DecisionRecords
 from records.errors import (
     ClaimLost,
@@ -52,7 +55,7 @@ def ada(records):
 def told(database):
     """The messages that wait for the platform; taken out."""
     rows = []
-    DecisionOutbox(database).drain(rows.extend)
+    DecisionOutbox(database, AuditLog(database)).drain(lambda batch: rows.extend(batch.rows))
     for row in rows:
         assert (row.decision_id, row.key) == (json.loads(row.value)["decision_id"], json.loads(row.value)["account_id"])
     return [json.loads(row.value) for row in rows]
@@ -291,12 +294,21 @@ def test_a_decision_that_passed_the_case_on_can_be_taken_back_until_another_take
 def test_a_second_reviewer_who_takes_back_is_the_second_reviewer_again(office, database):
     office.open("c1", identity_kind="victim")
     office.decide("c1", "mo", "confirmed")
-    made = office.decide("c1", "mia", "not_this_person")
+    made = office.decide("c1", "mia", "escalated")
     assert office.decisions.undo(made.decision_id, "mia").stage == "second"
     assert office.next_of("mo") is None
     assert office.decisions.decide("c1", "mia", "moderator", "confirmed", "other").state == "decided"
     assert after_grace(office) == 1
     assert len(told(database)) == 1
+
+
+def test_a_second_reviewer_who_saw_that_the_first_differs_cannot_agree_any_more(office):
+    office.open("c1", identity_kind="victim")
+    office.decide("c1", "mo", "confirmed")
+    made = office.decide("c1", "mia", "not_this_person")
+    assert made.stage == "lead", "which tells that Mo decided otherwise"
+    office.decisions.undo(made.decision_id, "mia")
+    assert office.decisions.decide("c1", "mia", "moderator", "confirmed", "other").stage == "lead"
 
 
 @pytest.mark.parametrize(
@@ -439,34 +451,88 @@ def test_a_relay_publishes_each_decision_until_it_is_acknowledged(office, databa
         office.clock.pass_by(SECOND)
     after_grace(office)
 
-    def fail(rows):
+    def fail(batch):
         raise ConnectionError("broker away")
 
-    outbox, rows = DecisionOutbox(database), []
+    outbox, batches = DecisionOutbox(database, AuditLog(database)), []
     with pytest.raises(ConnectionError):
         outbox.drain(fail)
     with database.sole("decisions"):
-        assert outbox.drain(rows.extend) == 0, "while another drains"
-    assert [outbox.drain(rows.extend, limit=2) for _ in range(4)] == [2, 2, 1, 0]
-    assert [json.loads(row.value)["review_id"] for row in rows] == ["c0", "c1", "c2", "c3", "c4"]
+        assert outbox.drain(batches.append) == 0, "while another drains"
+    assert [outbox.drain(batches.append, limit=2) for _ in range(2)] == [5, 0], "as it was numbered before the failure"
+    (batch,) = batches
+    assert batch.number == 1
+    assert [json.loads(row.value)["review_id"] for row in batch.rows] == ["c0", "c1", "c2", "c3", "c4"]
+
+
+def final(office, *case_ids):
+    for case_id in case_ids:
+        office.open(case_id)
+        office.decide(case_id, "mo", "confirmed")
+    after_grace(office)
+
+
+def cases_of(batch):
+    return [json.loads(row.value)["review_id"] for row in batch.rows]
 
 
 def test_a_relay_deletes_only_what_it_published(office, database):
-    for case_id in ("early", "late"):
-        office.open(case_id)
-        office.decide(case_id, "mo", "confirmed")
+    final(office, "early")
 
-    def publish(rows):
-        after_grace(office)
+    def publish(batch):
+        final(office, "late")
         with database.write() as session:  # as if it had taken its number before the published one
             (row,) = session.scalars(select(DecisionToSendRow).where(DecisionToSendRow.key == "account-of-late"))
             row.id = 0
 
-    office.decisions.undo(office.decisions.recent("mo", 1)[0].id, "mo")
-    after_grace(office)
-    office.decisions.decide("late", "mo", "moderator", "confirmed", "other")
-    assert DecisionOutbox(database).drain(publish) == 1
+    assert DecisionOutbox(database, AuditLog(database)).drain(publish) == 1
     assert [one["review_id"] for one in told(database)] == ["late"]
+
+
+def test_decisions_leave_in_batches_with_rising_numbers_and_each_is_audited_once(office, database):
+    final(office, "c1", "c2", "c3")
+    log, batches = AuditLog(database), []
+    outbox = DecisionOutbox(database, log)
+    assert [outbox.drain(batches.append, limit=2) for _ in range(3)] == [2, 1, 0]
+    assert [(batch.number, cases_of(batch)) for batch in batches] == [(1, ["c1", "c2"]), (2, ["c3"])]
+    sent = [entry for entry in reversed(log.read()) if entry.action == "decision_sent"]
+    assert [entry.subject for entry in sent] == ["c1", "c2", "c3"]
+    assert [entry.details for entry in sent] == [
+        {"decision_id": row.decision_id} for batch in batches for row in batch.rows
+    ]
+
+
+def test_a_batch_that_is_known_to_be_published_is_not_published_again_and_the_next_follows_it(office, database):
+    final(office, "c1")
+    outbox, batches = DecisionOutbox(database, AuditLog(database)), []
+
+    def die(batch):
+        batches.append(batch)
+        raise ConnectionError("died after Kafka had it")
+
+    with pytest.raises(ConnectionError):
+        outbox.drain(die)
+    final(office, "c2")
+    assert outbox.drain(pytest.fail, told=lambda: 1) == 1
+    # a database that was restored from an old copy counts on from what was told
+    assert outbox.drain(batches.append, told=lambda: 57) == 1
+    assert [(batch.number, cases_of(batch)) for batch in batches] == [(1, ["c1"]), (58, ["c2"])]
+
+
+def test_two_that_both_believe_to_be_alone_publish_the_same_batch_and_audit_it_once(office, database, database_url):
+    final(office, "c1")
+    batches, log = [], AuditLog(database)
+    with closing(open_database(database_url)) as other:
+        other.sole = lambda task: nullcontext(True)  # what a holder believes whom the database has given up
+
+        def publish(batch):
+            final(office, "c2")
+            assert DecisionOutbox(other, AuditLog(other)).drain(batches.append) == 1
+            batches.append(batch)
+
+        assert DecisionOutbox(database, log).drain(publish) == 0
+    assert [(batch.number, cases_of(batch)) for batch in batches] == [(1, ["c1"])] * 2
+    assert [entry.subject for entry in log.read() if entry.action == "decision_sent"] == ["c1"]
 
 
 def test_recent_decisions_are_a_persons_own_newest_first(office):

@@ -1,17 +1,22 @@
 """Golden cases: copies in the work that nobody can tell apart, that nothing follows from, and how they are told."""
 
+import json
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
+from records.audit import AuditLog
+from records.casework.appeals import AppealRecords
+from records.casework.case_closing import close_case
 from records.casework.cases import CasePicture
 from records.casework.decision_outbox import DecisionOutbox
 from records.casework.golden_cases import GoldenCases
 from records.casework.golden_copies import GoldenMix
 from records.casework.schema_cases import CasePictureRow, CaseRow, DecisionToSendRow
+from records.decisions import DecisionRecords
 from records.errors import GoldenRefused, ReasonMissing, TooLate, UnknownCase
-from tests.support.case_office import GRACE, KEPT, LEASE, MASTER, START, Office, new_case
+from tests.support.case_office import GRACE, KEPT, LEASE, MASTER, NEVER, START, Office, new_case
 
 AVATAR = CasePicture(b"a picture", {"avatar": [{"box": [1, 2, 3, 4]}], "references": {}})
 WHY = "The ears differ."
@@ -80,7 +85,7 @@ def test_a_copy_takes_the_place_of_a_case_and_looks_like_one(office, mark):
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.25])
-def test_the_rate_is_kept_and_chance_decides_whose_turn_it_is(office, mark, rate):
+def test_the_rate_is_kept_and_chance_decides_whose_turn_it_is(office, mark, golden, rate):
     mark()
     dice = Dice(*[number / 100 for number in range(100)], 0.999)
     office.claims._golden = GoldenMix(MASTER, rate, chance=dice)
@@ -89,7 +94,11 @@ def test_the_rate_is_kept_and_chance_decides_whose_turn_it_is(office, mark, rate
         office.open(f"case-{number}")
         case = office.claims.next("mo", "moderator")
         served.append(case.golden_id is not None)
-        office.claims.skip(case.id, "mo", "test") if not served[-1] else office.claims.release(case.id, "mo")
+        if served[-1]:
+            office.claims.release(case.id, "mo")
+            golden.sweep()  # else it would come again
+        else:
+            office.claims.skip(case.id, "mo", "test")
     assert sum(served) > 0
     below = [number / 100 < rate for number in range(100)]
     drawn = 0
@@ -129,19 +138,21 @@ def test_nobody_gets_their_own_case_or_one_that_they_have_marked_or_done(office,
     assert office.claims.next("mia", "moderator").golden_id
 
 
-def test_a_copy_that_is_given_back_is_erased_and_nobody_else_gets_it(office, mark):
+def test_a_copy_that_is_given_back_comes_again_to_who_was_given_it_and_to_nobody_else(office, mark):
     mark()
     office.open("waiting")
     copy = office.next_of("mo")
     with pytest.raises(UnknownCase):
         office.claims.claim(copy, "mia", "moderator")
-    office.clock.pass_by(2 * LEASE)
+    office.claims.release(copy, "mo")
+    assert office.cases.get(copy).claimed_by is None, "a case that vanished would have been a test"
     with pytest.raises(UnknownCase):
         office.claims.claim(copy, "mia", "moderator")
+    assert office.next_of("mo") == copy, "the most urgent case is so still"
     office.claims.release(copy, "mo")
-    with pytest.raises(UnknownCase):
-        office.cases.get(copy)
-    assert office.cases.picture(copy) is None
+    assert office.claims.claim(copy, "mo", "moderator").id == copy
+    office.claims.claim("waiting", "mo", "moderator")
+    assert office.claims.claim(copy, "mo", "moderator").id == copy, "nor does one that was left for another vanish"
 
 
 def test_a_copy_whose_reviewer_went_away_is_swept_up(office, mark, golden):
@@ -154,6 +165,11 @@ def test_a_copy_whose_reviewer_went_away_is_swept_up(office, mark, golden):
     golden.sweep()
     with pytest.raises(UnknownCase):
         office.cases.get(copy)
+
+
+def test_a_copy_that_is_swept_up_when_it_is_about_to_be_closed_holds_nobody_up(office):
+    teacher = DecisionRecords(office.database, MASTER, NEVER)
+    assert not close_case(office.database, teacher, "a decision", "a copy", office.clock)
 
 
 def test_a_copy_that_is_left_for_another_case_is_swept_up(office, mark, golden):
@@ -169,9 +185,31 @@ def test_a_copy_that_is_left_for_another_case_is_swept_up(office, mark, golden):
 def test_who_skips_a_copy_is_not_tested_with_it_again(office, mark):
     mark()
     office.open("waiting")
-    office.claims.skip(office.next_of("mo"), "mo", "i_know_them")
+    copy = office.next_of("mo")
+    office.claims.skip(copy, "mo", "i_know_them")
+    assert office.audit.read(actor="mo")[0].action == "case_skipped"
     assert office.next_of("mo") == "waiting"
-    assert office.audit.read(actor="mo")[1].action == "case_skipped"
+    office.claims.release("waiting", "mo")
+    assert office.next_of("mo") == "waiting"
+    assert office.claims.claim(copy, "mo", "moderator").id == copy, "who comes back to it finds it, like any other"
+
+
+def test_a_copy_was_screened_by_the_gallery_of_its_time(office, mark):
+    mark(evidence=json.dumps({"findings": [], "gallery_version": 7}))
+    office.open("waiting", evidence=json.dumps({"findings": [], "gallery_version": 9000}))
+    assert office.claims.next("mo", "moderator").evidence == {"findings": [], "gallery_version": 9000}
+
+
+def test_a_golden_case_that_an_appeal_reversed_is_retired_and_one_that_it_upheld_is_not(office, golden, mark):
+    appeals = AppealRecords(office.database, office.audit, office.queues, clock=office.clock)
+    for case_id, said in (("upheld", "not_this_person"), ("reversed", "genuine_owner")):
+        mark(case_id)
+        appeals.receive(case_id, "It is me.", "token:t")
+        office.decide(case_id, "mia", said)
+        office.clock.pass_by(GRACE)
+        assert office.decisions.finish_due() == 1
+    assert golden.about("upheld").retired_at is None
+    assert golden.about("reversed").retired_at is not None, "its answer is known to be wrong"
 
 
 @pytest.mark.parametrize("decision", ["confirmed", "not_this_person", "escalated"])
@@ -210,7 +248,7 @@ def test_a_decision_on_a_copy_teaches_nothing_and_is_not_sent(office, mark, reco
         assert session.scalar(select(func.count()).select_from(DecisionToSendRow)) == sent
     with pytest.raises(TooLate):
         office.decisions.undo(office.decisions.recent("mo")[0].id, "mo")
-    DecisionOutbox(office.database).drain(lambda rows: None)
+    DecisionOutbox(office.database, AuditLog(office.database)).drain(lambda batch: None)
 
 
 def test_after_the_grace_period_and_not_before_the_reviewer_is_told(office, mark, golden):
@@ -268,11 +306,14 @@ def test_who_works_on_a_copy_finds_it_where_its_source_is_until_they_are_told(of
     office.open("waiting")
     copy = office.next_of("mo")
 
-    def seen_by(moderator_id):
-        return [one.id for one in golden.as_seen(moderator_id, office.cases.search("acct-7"))]
+    def seen_by(moderator_id, text="acct-7"):
+        return [one.id for one in golden.as_found(moderator_id, text, office.cases.search(text))]
 
-    assert seen_by("mo") == [copy]
+    for text in ("acct-7", "event-of-source", copy, copy[:8]):
+        assert seen_by("mo", text) == [copy]
     assert seen_by("mia") == ["source"]
+    assert seen_by("mia", copy) == []
+    assert list(golden.given_to("mo")) == ["source"]
     office.decide(copy, "mo", "confirmed")
     assert seen_by("mo") == [copy]
     office.clock.pass_by(GRACE)

@@ -26,7 +26,7 @@ def quality(office):
 
     def of_days(days=7):
         office.clock.pass_by(timedelta(minutes=1))  # counted anew
-        return records.of_days(days)
+        return records.look_ahead(days)
 
     return of_days
 
@@ -189,4 +189,4 @@ def test_what_was_counted_is_shown_for_a_minute(office, decide):
     decide("confirmed", after=timedelta(0))
     assert records.of_days(7) is first
     office.clock.pass_by(timedelta(minutes=1))
-    assert records.of_days(7).kinds["same_person"].decided == 1
+    assert records.look_ahead(7).kinds["same_person"].decided == 1

@@ -134,7 +134,7 @@ def actions(desk, subject):
 
 def test_a_shift_goes_from_case_to_case_and_ends_at_the_queue(mia, open_case, desk):
     first, second = open_case(priority=90), open_case(priority=20)
-    assert "Cases that wait: 2" in text_of(mia.get("/queue"))
+    assert "2 cases wait" in text_of(mia.get("/queue"))
     assert id_in(start(mia)) == first
     onward = place_of(decide(mia, first))
     assert id_in(onward) == second
@@ -341,6 +341,24 @@ def test_a_particular_case_can_be_taken_unless_somebody_has_it(mia, log_in, open
     assert "Somebody else works on this case" in text_of(taken)
 
 
+def test_a_case_is_offered_to_those_alone_who_may_take_it(mia, log_in, open_case, desk, clock):
+    case_id = open_case()
+    max_, lea = log_in("max"), log_in("lea")
+
+    def offered_to():
+        path, everybody = f"/case/{case_id}", {"mia": mia, "max": max_, "lea": lea}
+        return {name for name, one in everybody.items() if "Take this case" in text_of(one.get(path))}
+
+    assert offered_to() == {"mia", "max", "lea"}
+    start(mia)
+    assert offered_to() == set(), "it is in Mia's hands"
+    decide(mia, case_id)
+    clock.pass_by(seconds=31)
+    assert desk.decisions.finish_due() == 1
+    desk.appeals.receive(case_id, "This is me.", desk.moderators.by_login("lea").id)
+    assert offered_to() == {"max", "lea"}, "Mia has decided on it"
+
+
 def test_the_second_pair_of_eyes_does_not_see_what_the_first_decided(mia, log_in, open_case, gallery):
     case_id = open_case(finding(gallery.eva, gallery.references[gallery.eva][0], identity_kind="victim"))
     start(mia)
@@ -407,10 +425,11 @@ def test_what_others_wrote_is_hidden_from_the_second_reviewer_until_the_case_is_
 def test_nobody_who_works_on_a_test_finds_its_answer_in_other_cases_or_at_its_sources_address(
     mia, log_in, open_case, gallery, desk, clock
 ):
-    source, other = (open_case(finding(gallery.ada, gallery.references[gallery.ada][0])) for _ in range(2))
+    source, other = (open_case(finding(gallery.ana, gallery.references[gallery.ana][0])) for _ in range(2))
     max_, lea = log_in("max"), log_in("lea")
     start(max_)
     decide(max_, source)
+    max_.post(f"/case/{other}/release", form_of=f"/case/{other}")
     clock.pass_by(seconds=30)
     desk.decisions.finish_due()
     lea.post(f"/case/{source}/golden", {"expected": "confirmed", "why": "It is her."}, form_of=f"/case/{source}")
@@ -434,10 +453,13 @@ def test_a_decision_is_called_final_only_once_it_is(mia, open_case, desk, clock)
     assert "Final" in text_of(mia.get("/queue"))
 
 
-def test_comments_are_for_all_who_see_the_case(mia, log_in, open_case):
+def test_comments_are_for_all_who_see_the_case_and_noted_without_their_text(mia, log_in, open_case, desk):
     case_id = open_case()
     start(mia)
-    mia.post(f"/case/{case_id}/comment", {"text": "see <b>acct-9</b>, too"}, form_of=f"/case/{case_id}")
+    for text in ("see <b>acct-9</b>, too", "  "):
+        mia.post(f"/case/{case_id}/comment", {"text": text}, form_of=f"/case/{case_id}")
+    (noted,) = [one for one in desk.audit.read(case_id) if one.action == "case_commented"]
+    assert noted.details == {}
     page = text_of(log_in("max").get(f"/case/{case_id}"))
     assert "Mia" in page
     assert "see <b>acct-9</b>, too" in page

@@ -282,7 +282,7 @@ def test_a_celebrity_is_added_from_photos_and_each_photo_is_told_what_became_of_
     assert place_of(answer) == "/identities/tray"
     page = cy.get("/identities/tray")
     said = text_of(page)
-    assert "Photos that can be added: 1 of 4." in said
+    assert "1 of 4 photos can be added." in said
     assert "was sent twice" in said and "No face was found" in said and "This is no picture that can be read" in said
     assert cy.get("/identities/tray/0/0.jpg").data.startswith(b"\xff\xd8")
     assert enrolling.gallery.list_identities() == []
@@ -336,7 +336,7 @@ def test_more_photos_go_to_a_known_person_and_a_name_that_is_taken_is_told(cy, e
     answer = send(cy, ("two.jpg", two))
     assert answer.status == 422 and "somebody of this name already" in text_of(answer)
     send(cy, ("one.jpg", one), ("two.jpg", two), identity=macron.id)
-    assert "Photos that can be added: 1 of 2." in text_of(cy.get("/identities/tray"))
+    assert "1 of 2 photos can be added." in text_of(cy.get("/identities/tray"))
     cy.post("/identities/tray", {"face_1": "0"}, form_of="/identities/tray")
     assert len(enrolling.gallery.show(macron.id).references) == 2
     assert place_of(send(cy, ("two.jpg", two), another="true")) == "/identities/tray"

@@ -93,8 +93,8 @@ class Visitor:
 
 
 def hidden_fields(page: urllib3.BaseHTTPResponse) -> dict[str, str]:
-    """The token and the place that the page's forms carry."""
-    found = re.findall(r'<input type="hidden" name="(csrf_token|place)" value="([^"]*)">', page.data.decode())
+    """What all the page's forms carry, and which photos the page shows."""
+    found = re.findall(r'<input type="hidden" name="(csrf_token|place|tray)" value="([^"]*)">', page.data.decode())
     return {name: html.unescape(value) for name, value in found}
 
 

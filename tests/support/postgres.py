@@ -112,6 +112,20 @@ class PostgresServer:
         """End it at once, as a power cut would; data and port stay for `resume`."""
         self._end(signal.SIGQUIT)  # PostgreSQL's "immediate" shutdown
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and says nothing until the block ends, as on a machine whose disk hangs."""
+        assert self._process is not None
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for process in (server, *map(int, children)):
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in (*map(int, children), server):
+                os.kill(process, signal.SIGCONT)
+
     def stop(self) -> None:
         self._end(signal.SIGINT)  # PostgreSQL's "fast" shutdown
         if self._folder is not None:

@@ -1,11 +1,12 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import text
 
-from records.database import open_database
+from records.database import CONNECTIONS, open_database
 from records.errors import DatabaseAway, SchemaMismatch
 from records.gallery import GalleryRecords
 
@@ -50,6 +51,17 @@ def test_a_database_that_was_never_migrated_says_so(tmp_path):
         database.check()
     with pytest.raises(SchemaMismatch, match="migrate it first"):
         GalleryRecords(database, bytes(32)).list_identities()
+
+
+def test_who_waits_too_long_for_a_free_connection_is_told_so(tmp_path):
+    database = open_database(f"sqlite:///{tmp_path / 'likeness.db'}")
+    database.migrate()
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(database.read()).execute(text("SELECT 1"))
+        with pytest.raises(DatabaseAway, match=r"keeps all of our connections busy; try again in a moment\.$"):
+            database.check()
+    database.check()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path):

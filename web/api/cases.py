@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from records.casework.case_listing import CaseFilter
@@ -11,7 +10,7 @@ from records.casework.cases import CaseState
 from records.casework.queues import offered_decisions
 from web.api.access import Decider, Reader, acting_for
 from web.api.found import case_named
-from web.api.paging import Cursor, Limit, read_cursor, write_cursor
+from web.api.paging import Cursor, Limit, Moment, read_cursor, write_cursor
 from web.api.problems import ProblemDocument, Responses
 from web.api.shapes import CASE_ID, Actor, CaseDetail, CasePage, CaseSummary, Decision, Lease, Text
 from web.console.case_view import identities
@@ -40,7 +39,7 @@ def list_cases(
     state: CaseState | None = None,
     account: Wanted = None,
     identity: Annotated[Text | None, Query(max_length=256, description="Of the leading finding.")] = None,
-    opened_since: AwareDatetime | None = None,
+    opened_since: Moment | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> CasePage:

@@ -4,14 +4,13 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
-from pydantic import AwareDatetime
 
 from records.casework.case_decisions import DecisionMade
 from records.errors import ClaimLost, UnknownDecision
 from web.api.access import Decider, Reader, acting_for
 from web.api.cases import NO_CASE, NOT_YOURS, CaseId
 from web.api.found import case_named
-from web.api.paging import Cursor, Limit, read_cursor, write_cursor
+from web.api.paging import Cursor, Limit, Moment, read_cursor, write_cursor
 from web.api.problems import ApiProblem, ProblemDocument
 from web.api.shapes import Actor, CaseSummary, Decided, Decision, DecisionIn, DecisionPage, FinalDecisionOut
 from web.desk import Desk
@@ -82,7 +81,7 @@ def undo_decision(
 def list_decisions(
     desk: DeskOf,
     _token: Reader,
-    since: Annotated[AwareDatetime | None, Query(description="Final from then on.")] = None,
+    since: Annotated[Moment | None, Query(description="Final from then on.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> DecisionPage:
@@ -98,13 +97,9 @@ def _repeated(desk: Desk, decision_id: str, moderator_id: str, wanted: DecisionI
     made = desk.listing.decision(decision_id)
     if made is None:
         return None
-    about = wanted.identity_id or made.identity_id
-    if (made.decided_by, made.decision, made.reason, made.identity_id) != (
-        moderator_id,
-        wanted.decision,
-        wanted.reason,
-        about,
-    ):
+    about, note = wanted.identity_id or made.identity_id, (wanted.note or "").strip() or None
+    asked = (moderator_id, wanted.decision, wanted.reason, note, about)
+    if (made.decided_by, made.decision, made.reason, made.note, made.identity_id) != asked:
         raise ApiProblem(422, "key_reused", "The Idempotency-Key was used for another decision; take a new one.")
     return made
 

@@ -2,15 +2,19 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import AwareDatetime, Field
 
 from records.casework.case_listing import Place
 from web.api.problems import ApiProblem
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
+FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""What lies between them can be told in any time zone."""
+Moment = Annotated[AwareDatetime, Field(ge=FIRST, lt=LAST)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries on a page.")]
 
 
@@ -27,6 +31,7 @@ def read_cursor(cursor: str | None) -> Place | None:
         moment = datetime.fromisoformat(at)
     except (ValueError, binascii.Error):
         moment, id_ = None, ""
-    if moment is None or moment.tzinfo is None or not id_.isprintable():
+    known = moment is not None and moment.tzinfo is not None and FIRST <= moment < LAST
+    if moment is None or not known or not id_.isprintable():
         raise ApiProblem(422, "wrong_cursor", "The cursor is not one of ours; begin again without one.")
     return Place(moment, id_)

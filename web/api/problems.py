@@ -11,12 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from records.errors import RecordsError
+from records.errors import DatabaseAway, RecordsError
 from web.headers import dress
 from web.refusals import REFUSALS
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SECONDS = 10
+RETRY = {"Retry-After": "10"}
 Responses = dict[int | str, dict[str, Any]]
 """Of a route, for the OpenAPI document."""
 AWAY = ("database_away", "schema_mismatch")
@@ -85,6 +85,12 @@ def answer(
     return JSONResponse(document.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
 
 
+def too_late() -> JSONResponse:
+    """For who has waited long enough for the records."""
+    detail = "The records do not answer; what was asked last may be done yet. Look, and try again in a moment."
+    return answer(503, DatabaseAway.reason, detail, RETRY)
+
+
 def _problem(_request: Request, problem: ApiProblem) -> JSONResponse:
     return answer(problem.status, problem.reason, problem.detail, problem.headers)
 
@@ -93,7 +99,7 @@ def _records(_request: Request, error: RecordsError) -> JSONResponse:
     if error.reason in AWAY:
         log.warning("the records cannot be used: %s", error)
         detail = "The records do not answer; what was asked last was not done. Try again in a moment."
-        return answer(503, error.reason, detail, {"Retry-After": str(RETRY_SECONDS)})
+        return answer(503, error.reason, detail, RETRY)
     if (refusal := REFUSALS.get(error.reason)) is None:
         raise error
     return answer(refusal.status, error.reason, str(error))

@@ -48,8 +48,8 @@ class Preview:
 
 
 def cards(desk: Desk, moderator: Moderator) -> list[CampaignCard]:
-    """The campaigns that they may work on, largest first."""
-    found = desk.campaigns.largest(moderator.role)
+    """The campaigns that they may work on, largest first; none where cases are worked in Coop alone."""
+    found = [] if desk.settings.coop.only else desk.campaigns.largest(moderator.role)
     names = desk.cases.names(one.identity_id for one in found if one.identity_id) if found else {}
     return [CampaignCard(one, names.get(one.identity_id or "")) for one in found]
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from detector.enrolment import Candidate, Compared, EnrolmentRefused, Judged
 from records.references import Person
@@ -56,12 +57,14 @@ class TrayPhoto:
 
 @dataclass(slots=True, eq=False)
 class Tray:
-    """Photos of one person. `identity_id`: of a known identity, whose reach and accounts stay as they are."""
+    """Photos of one person. `identity_id`: of a known identity, whose reach and accounts stay as they are; `id`: the
+    page that shows the tray confirms no other."""
 
     person: Person
     identity_id: str | None
     photos: list[TrayPhoto]
     until: datetime = field(default_factory=lambda: datetime.max)
+    id: str = field(default_factory=lambda: str(uuid4()))
 
     @property
     def chosen(self) -> list[TrayPhoto]:
@@ -90,6 +93,19 @@ class Trays:
         with self._lock:
             self._trays = {owner: tray for owner, tray in self._trays.items() if tray.until > now}
             return self._trays.get(moderator_id)
+
+    def take(self, moderator_id: str, tray_id: str) -> Tray | None:
+        """The tray, which nobody else finds any more, if it is this one: who confirms twice at once adds once."""
+        tray = self.get(moderator_id)
+        with self._lock:
+            if tray is None or tray.id != tray_id or self._trays.get(moderator_id) is not tray:
+                return None
+            return self._trays.pop(moderator_id)
+
+    def put_back(self, moderator_id: str, tray: Tray) -> None:
+        """Of a tray that was taken, unless there is a newer one."""
+        with self._lock:
+            self._trays.setdefault(moderator_id, tray)
 
     def drop(self, moderator_id: str) -> None:
         with self._lock:

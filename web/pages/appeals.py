@@ -13,7 +13,7 @@ from web.security import DeskOf, signed_in
 
 router = APIRouter()
 Lead = Annotated[Session, Depends(signed_in("lead"))]
-MOST = 200
+MOST = 100
 
 
 @router.get("/appeals")

@@ -1,11 +1,11 @@
 """One case: the faces side by side, why it was raised, what else is known, and what may be decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from records.casework.appeals import MOST_APPEALS, Appeal
 from records.casework.case_decisions import DecisionMade
@@ -51,6 +51,9 @@ def case_page(
     lost: bool = False,
 ) -> Response:
     moderator = session.moderator
+    copies = desk.golden.given_to(moderator.id)
+    if copy := copies.get(case_id):  # whose answer this page would tell
+        return RedirectResponse(case_path(copy.id), 303)
     case = desk.cases.get(case_id)
     view = view_case(case, desk.cases.names)
     appeals = desk.appeals.of_case(case_id)
@@ -65,7 +68,7 @@ def case_page(
     of_picture, of_account, of_person = _earlier(
         desk,
         case,
-        moderator,
+        copies,
         desk.cases.of_picture(case, EARLIER),
         desk.cases.of_account(case.account_id, EARLIER + 1),
         _of_person(desk, shown),
@@ -83,6 +86,8 @@ def case_page(
         lost=lost and not mine,
         clear=clear,
         offered=offered,
+        may_take=may_take(desk, case, moderator),
+        worked_here=not desk.settings.coop.only,
         four_eyes=rule is not None and rule.four_eyes and case.stage == "first",
         judgement=judgement if mine and judgement in (*offered, "skip") else "",
         reasons=desk.settings.console.reasons,
@@ -123,6 +128,13 @@ def likeness(
     return render(request, "case_likeness.html", suspect=view.suspect(suspect))
 
 
+def may_take(desk: Desk, case: Case, moderator: Moderator) -> bool:
+    """Whether the page offers them to take the case."""
+    if desk.settings.coop.only or case.state != "open" or holds(case, moderator):
+        return False
+    return desk.claims.may_claim(case.id, moderator.id, moderator.role)
+
+
 def may_appeal(case: Case, appeals: Sequence[Appeal], moderator: Moderator) -> bool:
     """Whether they may take in an appeal on the case, as AppealRecords.receive decides it."""
     if case.state != "closed" or case.golden_id is not None:
@@ -142,11 +154,9 @@ def _of_person(desk: Desk, suspect: Suspect | None) -> Sequence[Case]:
     return desk.cases.of_identity(suspect.person.identity_id, EARLIER + 1) if suspect else ()
 
 
-def _earlier(desk: Desk, case: Case, moderator: Moderator, *found: Sequence[Case]) -> list[list[EarlierCase]]:
-    """The other cases of each list, with how they ended."""
-    """The other cases of each list, with how they ended."""
-    if case.golden_id is not None:  # the case that it is a copy of would tell its answer
-        found = tuple(desk.golden.as_seen(moderator.id, cases) for cases in found)
+def _earlier(desk: Desk, case: Case, copies: Mapping[str, Case], *found: Sequence[Case]) -> list[list[EarlierCase]]:
+    """The other cases of each list, with how they ended; `copies`: as GoldenCases.given_to gives them."""
+    found = tuple([copies.get(one.id, one) for one in cases] for cases in found)
     decided = {one.id for cases in found for one in cases if one.state != "open"}
     outcomes = desk.decisions.standing(decided) if decided else {}
     return [[EarlierCase(one, outcomes.get(one.id)) for one in cases if one.id != case.id][:EARLIER] for cases in found]

@@ -98,7 +98,8 @@ def revealed(
 
 @router.post("/case/{case_id}/comment")
 def comment(desk: DeskOf, session: Worker, case_id: str, text: Note = "", queue: Word = "") -> Response:
-    desk.cases.comment(case_id, session.moderator.id, text)
+    if desk.cases.comment(case_id, session.moderator.id, text):
+        desk.audit.append(session.moderator.id, "case_commented", case_id)
     return RedirectResponse(f"{case_path(case_id, queue=queue)}#comments", 303)
 
 

@@ -135,18 +135,20 @@ def add(
     fields: Annotated[FormData, Depends(sent_of)],
 ) -> Response:
     """Adds the photos whose face is chosen, all at once, unless one is nearer to somebody else and nobody is sure."""
-    tray = _tray(trays, session)
-    for number, photo in enumerate(tray.photos):
-        chosen, sure_of = fields.get(f"face_{number}"), fields.get(f"sure_{number}")
-        photo.chosen = next((face for face, _ in photo.usable if str(face) == chosen and not photo.known), None)
-        photo.sure_of = sure_of if isinstance(sure_of, str) else None
-    _compare(enrols, tray)
-    if not tray.chosen or any(photo.doubtful for photo in tray.photos):
-        return RedirectResponse("/identities/tray?look=true", 303)
-    faces = [photo.candidate for photo in tray.chosen if photo.candidate]
-    identity_id = enrols.store(tray.person, tray.identity_id, faces, session.moderator.id)
-    trays.drop(session.moderator.id)
-    return RedirectResponse(f"/identity/{identity_id}?done=added", 303)
+    tray = trays.take(session.moderator.id, str(fields.get("tray", "")))
+    if tray is None:
+        raise _gone()
+    identity_id = None
+    try:
+        _choose(tray, fields)
+        _compare(enrols, tray)
+        if tray.chosen and not any(photo.doubtful for photo in tray.photos):
+            faces = [photo.candidate for photo in tray.chosen if photo.candidate]
+            identity_id = enrols.store(tray.person, tray.identity_id, faces, session.moderator.id)
+    finally:
+        if identity_id is None:
+            trays.put_back(session.moderator.id, tray)
+    return RedirectResponse(f"/identity/{identity_id}?done=added" if identity_id else "/identities/tray?look=true", 303)
 
 
 @router.post("/identities/tray/drop")
@@ -225,14 +227,26 @@ def _compare(enrols: Enrols, tray: Tray) -> None:
         photo.compared = found
 
 
+def _choose(tray: Tray, fields: FormData) -> None:
+    """Which face of each photo is theirs, and what somebody is sure of, as the form says."""
+    for number, photo in enumerate(tray.photos):
+        chosen, sure_of = fields.get(f"face_{number}"), fields.get(f"sure_{number}")
+        photo.chosen = next((face for face, _ in photo.usable if str(face) == chosen and not photo.known), None)
+        photo.sure_of = sure_of if isinstance(sure_of, str) else None
+
+
 def _tray(trays: Trays, session: Session) -> Tray:
     tray = trays.get(session.moderator.id)
     if tray is None:
-        raise Problem(
-            410,
-            "photos_gone",
-            N_("These photos are not here any more"),
-            N_("Photos wait a quarter of an hour for your last word, or until they are added. Choose them again."),
-            Way(N_("Choose photos"), "/identities/add"),
-        )
+        raise _gone()
     return tray
+
+
+def _gone() -> Problem:
+    return Problem(
+        410,
+        "photos_gone",
+        N_("These photos are not here any more"),
+        N_("Photos wait a quarter of an hour for your last word, or until they are added. Choose them again."),
+        Way(N_("Choose photos"), "/identities/add"),
+    )

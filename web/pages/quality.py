@@ -7,15 +7,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from records.people.web_sessions import Session
 from records.quality.budget_suggestion import suggest_budget
-from records.quality.review_quality import ReviewQuality
+from records.quality.review_quality import WINDOWS, ReviewQuality
 from web.console.casework import Worker, case_path
 from web.plots import LinePlot, line_plot
 from web.rendering import QUALITY_READERS, render
 from web.security import DeskOf, signed_in
 
 router = APIRouter()
-WINDOWS = (7, 30, 90, 365)
-"""Days that a page may look back."""
 OWN_DAYS = 90
 OWN_TESTS = 50
 """Decisions among which one's latest tests are looked for."""

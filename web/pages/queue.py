@@ -61,6 +61,7 @@ def queue_page(
         more_campaigns=len(campaigns) > CAMPAIGNS,
         tests=desk.golden.told(moderator.id, [one.made.case_id for one in recent]),
         empty=empty,
+        worked_here=not desk.settings.coop.only,
         now=desk.clock(),
     )
 

@@ -21,6 +21,6 @@ def search_page(
     found = []
     if text:
         desk.audit.append(session.moderator.id, "search", text)
-        found = desk.golden.as_seen(session.moderator.id, desk.cases.search(text, MOST))
+        found = desk.golden.as_found(session.moderator.id, text, desk.cases.search(text, MOST))
     names = desk.cases.names([case.identity_id for case in found if case.identity_id])
     return render(request, "search.html", q=text, found=found, names=names, most=MOST)

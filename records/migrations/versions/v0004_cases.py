@@ -81,6 +81,7 @@ def upgrade() -> None:
         _column("evidence"),
         _column("picture_group", null=True),
         _column("golden_id", null=True),
+        _column("golden_for", null=True),
         _column("double_review", sa.Boolean()),
         _column("state"),
         _column("stage"),
@@ -92,19 +93,21 @@ def upgrade() -> None:
     )
     urgent_first = sa.text("priority DESC")
     op.create_index("ix_cases_work", "cases", ["state", "queue", urgent_first, "opened_at", "stage", "golden_id"])
-    op.create_index("ix_cases_flow", "cases", ["opened_at", "closed_at", "queue", "golden_id"])
+    op.create_index("ix_cases_flow", "cases", ["opened_at", "closed_at", "queue", "golden_id", "kind"])
     again = sa.text("picture_group <> id")
     op.create_index(
         "ix_cases_shown_again", "cases", ["state", "picture_group"], sqlite_where=again, postgresql_where=again
     )
+    copy = sa.text("golden_id IS NOT NULL")
+    op.create_index("ix_cases_copies", "cases", ["golden_id"], sqlite_where=copy, postgresql_where=copy)
     op.create_index("ix_cases_of_people", "cases", ["state", "identity_id", "opened_at"])
     for columns in (
         ("claimed_by",),
         ("account_id",),
         ("identity_id", "opened_at"),
         ("event_id",),
-        ("picture_group", "opened_at"),
-        ("golden_id",),
+        ("picture_group", "state"),
+        ("golden_for",),
         ("reference_id",),
         ("state", "opened_at", "id"),
         ("state", "queue", "opened_at", "id"),
@@ -179,7 +182,15 @@ def upgrade() -> None:
         sa.Column("decision_id", sa.Text, nullable=False, unique=True),
         _column("value"),
         _column("created_at", MOMENT),
+        _column("batch", sa.BigInteger(), null=True),
     )
+    _index("decisions_to_send", "batch")
+    batches = op.create_table(
+        "decision_batches",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        _column("last_number", sa.BigInteger()),
+    )
+    op.bulk_insert(batches, [{"id": 1, "last_number": 0}])
     op.create_table(
         "audit_log",
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -206,6 +217,7 @@ def downgrade() -> None:
     for table in (
         "audit_state",
         "audit_log",
+        "decision_batches",
         "decisions_to_send",
         "case_comments",
         "case_skips",
