@@ -194,7 +194,7 @@ class TestForms:
 
 class TestDoors:
     def test_no_page_but_the_login_opens_for_strangers(self, desk, site):
-        paths = routes(desk, "GET") - {"/login"}
+        paths = {path for path in routes(desk, "GET") if not path.startswith("/login")}
         assert {"/", "/account"} <= paths
         for path in paths:
             assert place_of(Visitor(site).get(filled(path))).startswith("/login"), path
