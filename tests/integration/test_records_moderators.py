@@ -42,6 +42,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def true_passwords(monkeypatch):
     """With the hard work, unlike elsewhere in the suite."""
     monkeypatch.setattr(passwords, "HASHER", PasswordHasher())
+    passwords._nobodys.cache_clear()
+    yield
+    passwords._nobodys.cache_clear()
 
 
 @pytest.fixture

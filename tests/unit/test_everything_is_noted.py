@@ -30,7 +30,6 @@ NOT_NOTED = {
     "/account/second-factor": "makes a secret that is in force only once it is confirmed, which is noted",
     "/case/{case_id}/release": "what was seen and decided before is noted; who takes the case next is noted, too",
     "/case/{case_id}/renew": "a browser says every minute that somebody is still there",
-    "/case/{case_id}/comment": "the comment itself stays, with who wrote it and when",
     "/case/{case_id}/avatar.svg": "frames and points without a picture",
     "/case/{case_id}/reference/{reference_id}/photo.svg": "frames and points without a picture",
     "/identities/photos": "photos are judged, and rest in memory until they are added, which is noted, or dropped",
