@@ -57,7 +57,7 @@ def test_in_a_terminal_one_logs_in_to_the_console_and_works_its_cases_until_ctrl
         address, login, password = re.search(r"console +(\S+) +login (\w+), password (\w+)", shown).groups()
         visitor = Visitor(address)
         assert visitor.log_in(login, password).status == 303
-        eventually(lambda: "9 cases wait" in visitor.get("/queue").data.decode())  # the last count may be shown once more
+        eventually(lambda: "9 cases wait" in visitor.get("/queue").data.decode())  # counts are kept a while
         family = psutil.Process(demo.pid).children(recursive=True)
         os.write(terminal, CTRL_C)
         assert "Ending." in read_until(terminal, "Ending.")
