@@ -164,15 +164,19 @@ class ClaimLost(RecordsError):
     reason = "claim_lost"
 
 
-class ClaimRefused(RecordsError):
-    """The case cannot be had. `reason`: held_by_another, not_open, not_your_queue, decided_by_you, lead_only, or of a
-    whole campaign nothing_free."""
+class Refused(RecordsError):
+    """What was asked for cannot be had, for one of several reasons, each with a code of its own."""
 
     reason: str  # type: ignore[misc]  # here it differs from one error to the next
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class ClaimRefused(Refused):
+    """The case cannot be had. `reason`: held_by_another, not_open, not_your_queue, decided_by_you, lead_only, or of a
+    whole campaign nothing_free."""
 
 
 class ReasonMissing(RecordsError):
@@ -187,15 +191,9 @@ class DecisionNotOffered(RecordsError):
     reason = "decision_not_offered"
 
 
-class AppealRefused(RecordsError):
+class AppealRefused(Refused):
     """An appeal cannot be taken in. `reason`: appeal_empty, appeal_too_long, appeal_too_early, appeal_open,
     appeal_again (only a lead lets in a second one) or appeal_over (there were two)."""
-
-    reason: str  # type: ignore[misc]  # here it differs from one error to the next
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 class UnknownDecision(RecordsError):
@@ -210,14 +208,8 @@ class TooLate(RecordsError):
     reason = "too_late"
 
 
-class GoldenRefused(RecordsError):
+class GoldenRefused(Refused):
     """The case cannot be made one that tests others. `reason`: not_an_answer, not_closed or picture_erased."""
-
-    reason: str  # type: ignore[misc]  # here it differs from one error to the next
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 class UnknownToken(RecordsError):

@@ -14,7 +14,7 @@ from records.casework.cases import CasePicture, NewCase
 from records.casework.golden_copies import GoldenMix
 from records.references import ReferencePhoto
 from tests.support.clock import START, Clock
-from tests.support.console_site import MASTER, PASSWORD, Visitor, make_desk, place_of, running_site, text_of
+from tests.support.console_site import MASTER, entering, make_desk, place_of, running_site, text_of
 from tests.support.portraits import jpeg
 from web.console.face_crops import SIDE, FacePlace, face_crop
 
@@ -64,16 +64,7 @@ def site(desk):
 
 @pytest.fixture
 def log_in(site, desk):
-    """Gives a visitor who is logged in as one of PEOPLE."""
-
-    def enter(login):
-        if login not in [one.login for one in desk.moderators.list()]:
-            desk.moderators.add(login, login.title(), PEOPLE[login], PASSWORD)
-        visitor = Visitor(site)
-        visitor.log_in(login)
-        return visitor
-
-    return enter
+    return entering(desk, site, PEOPLE)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from tests.support.console_site import (
     MASTER,
     PASSWORD,
     Visitor,
+    entering,
     hidden_fields,
     make_desk,
     place_of,
@@ -68,20 +69,9 @@ def site(desk):
         yield address
 
 
-def entering(desk, site):
-    def enter(login):
-        if login not in [one.login for one in desk.moderators.list()]:
-            desk.moderators.add(login, login.title(), PEOPLE[login], PASSWORD)
-        visitor = Visitor(site)
-        visitor.log_in(login)
-        return visitor
-
-    return enter
-
-
 @pytest.fixture
 def log_in(desk, site):
-    return entering(desk, site)
+    return entering(desk, site, PEOPLE)
 
 
 @pytest.fixture
@@ -262,7 +252,7 @@ def enrolling(database, clock, models, looking):
 @pytest.fixture
 def cy(enrolling):
     with running_site(enrolling) as address:
-        yield entering(enrolling, address)("cy")
+        yield entering(enrolling, address, PEOPLE)("cy")
 
 
 def send(visitor, *photos, **fields):

@@ -4,7 +4,7 @@ import html
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from http.cookies import SimpleCookie
@@ -17,6 +17,7 @@ from fastapi import APIRouter
 from config import load_settings
 from records.announcer import utc_now
 from records.database import Database
+from records.people.moderators import Role
 from web.app import make_app
 from web.desk import Desk, open_desk
 
@@ -90,6 +91,19 @@ class Visitor:
                 else:
                     self.cookies[name] = morsel.value
         return answer
+
+
+def entering(desk: Desk, site: str, people: Mapping[str, Role]) -> Callable[[str], Visitor]:
+    """Gives visitors who are logged in; `people`: by login their roles, hired when they first come."""
+
+    def enter(login: str) -> Visitor:
+        if login not in [one.login for one in desk.moderators.list()]:
+            desk.moderators.add(login, login.title(), people[login], PASSWORD)
+        visitor = Visitor(site)
+        visitor.log_in(login)
+        return visitor
+
+    return enter
 
 
 def hidden_fields(page: urllib3.BaseHTTPResponse) -> dict[str, str]:
