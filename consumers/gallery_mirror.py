@@ -1,7 +1,7 @@
 """An index for who seldom needs one: read from the database when it is asked for, and given back when nobody asks.
 
 The console compares new references with all others some times a day. It needs no topic for that, and no memory in
-between: 100,000 references take about 10 s of a core to open and 300 MB; what has changed since is read in a second.
+between. What it costs is in docs/console.md; what has changed since is read before each question.
 """
 
 import threading
