@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint chaos soak bench console-bench evaluate fuzz hostile lock schemas clean
+.PHONY: demo test lint chaos soak bench guard bench-peers console-bench evaluate fuzz hostile lock schemas clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
 
 test: $(INSTALLED) lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check --quiet .
@@ -18,8 +18,17 @@ lint: $(INSTALLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 3
 
+# Measure models, pipeline, latency, processes and search; writes benchmarks/results and docs/performance's plots.
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
+
+# Fail if Likeness is slower than this machine allows: ratios only, half a minute; part of `make test`, too.
+guard: $(INSTALLED)
+	@$(BIN)/python -m benchmarks.guard
+
+# Measure what people use instead beside it, in an environment of its own; builds indexes at first, docs/performance.md.
+bench-peers: $(INSTALLED)
+	@$(BIN)/python -m benchmarks.peers
 
 # Measure the console's pages, and fifty moderators at work in it; writes the tables of docs/console.md.
 console-bench: $(INSTALLED)
@@ -61,9 +70,9 @@ $(INSTALLED): pyproject.toml requirements-dev.lock
 lock: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--no-emit-find-links --extra s3 --extra demo --extra dev -o requirements-dev.lock pyproject.toml
+		--no-emit-find-links --extra s3 --extra kms --extra demo --extra dev -o requirements-dev.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--no-emit-find-links --extra s3 -c requirements-dev.lock -o requirements.lock pyproject.toml
+		--no-emit-find-links --extra s3 --extra kms -c requirements-dev.lock -o requirements.lock pyproject.toml
 
 # Write config/schemas/ from the message models.
 schemas: $(INSTALLED)

@@ -1,8 +1,8 @@
-"""How fast the console's pages are at 100,000 cases, and how many moderators one process serves.
+"""How fast the console's pages are at 100,000 cases.
 
-`python -m benchmarks.console`: on SQLite and on PostgreSQL, first each page by itself, then one moderator alone, then
-fifty at once, each a case every five seconds. Times are the server's own, from a request's arrival to its answer
-(Server-Timing).
+`python -m benchmarks.console`: on SQLite and on PostgreSQL, first each page by itself, then one moderator at work.
+Times are the server's own, from a request's arrival to its answer (Server-Timing). How many moderators one process
+serves: benchmarks/console_load.py.
 """
 
 import argparse
@@ -35,18 +35,14 @@ from web.app import make_app
 from web.desk import open_desk
 
 CASES = 100_000
-MODERATORS = 50
 CASES_ALONE = 100
-VISITS = 20
-PAUSE_SECONDS = 5.0
+VISITS = 60
 DEMAND_MS = 50
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(prog="benchmarks.console", description=__doc__)
     options.add_argument("--cases", type=int, default=CASES)
-    options.add_argument("--moderators", type=int, default=MODERATORS)
-    options.add_argument("--seconds", type=float, default=60, help="of the load")
     options.add_argument("--serve", metavar="URL", help="only serve a database; for this program itself")
     chosen = options.parse_args(argv)
     if chosen.serve:
@@ -66,38 +62,29 @@ def _measure(name: str, url: str, chosen: argparse.Namespace) -> None:
         people = ModeratorRecords(database, MASTER_KEY)
         sessions = WebSessions(database, lifetime=timedelta(hours=12), idle=timedelta(hours=12))
         everybody = people.list()
-        logins = [sessions.begin(one.id) for one in everybody if one.role == "moderator"][: chosen.moderators]
+        login = next(sessions.begin(one.id) for one in everybody if one.role == "moderator")
         by_role = {str(one.role): sessions.begin(one.id) for one in everybody}
         token, _ = ApiTokens(database, AuditLog(database)).add("bench", ("cases:read",), by="bench")
         with _serving(url) as address:
             err.print(f"{name}: each page ...")
             pages = visit(address, by_role, token, VISITS)
             err.print(f"{name}: one moderator ...")
-            work(address, logins[:1], cases=5, pause=0.0)  # the first pages compile templates
-            alone = work(address, logins[:1], cases=min(CASES_ALONE, chosen.cases // 20), pause=0.0)
-            err.print(f"{name}: {len(logins)} moderators ...")
-            together = work(address, logins, cases=int(chosen.seconds / PAUSE_SECONDS), pause=PAUSE_SECONDS)
-    title = f"{name}, {chosen.cases:,} cases"
-    _print(title, pages, {}, 0)
-    _print(title, alone, together, len(logins))
+            work(address, *login, cases=5)  # the first pages compile templates
+            shift = work(address, *login, cases=min(CASES_ALONE, chosen.cases // 20))
+    _print(f"{name}, {chosen.cases:,} cases, each page", pages)
+    _print(f"{name}, {chosen.cases:,} cases, one moderator at work", shift)
 
 
-def _print(title: str, alone: Times, together: Times, moderators: int) -> None:
-    """`moderators`: how many were at work at once; 0 where nobody was."""
+def _print(title: str, measured: Times) -> None:
     table = Table(title=f"{title}: server time, ms")
     table.add_column("page")
-    for who in ("alone", f"{moderators} at once") if moderators else ("alone",):
-        table.add_column(f"{who}: pages", justify="right")
-        for quantile in ("p50", "p95", "p99"):
-            table.add_column(quantile, justify="right")
-    for page in alone:
-        row = [page]
-        for times in (alone[page], together.get(page, [])) if moderators else (alone[page],):
-            row += [str(len(times)), *(f"{np.percentile(times, q):.1f}" if times else "-" for q in (50, 95, 99))]
-        table.add_row(*row)
+    for figure in ("pages", "p50", "p95", "p99"):
+        table.add_column(figure, justify="right")
+    for page, times in measured.items():
+        table.add_row(page, str(len(times)), *(f"{np.percentile(times, q):.1f}" for q in (50, 95, 99)))
     out.print(table)
-    slow = [page for page, times in alone.items() if np.percentile(times, 95) >= DEMAND_MS]
-    out.print(f"Slower than {DEMAND_MS} ms at p95, alone: {', '.join(slow) or 'none'}.")
+    slow = [page for page, times in measured.items() if np.percentile(times, 95) >= DEMAND_MS]
+    out.print(f"Slower than {DEMAND_MS} ms at p95: {', '.join(slow) or 'none'}.")
 
 
 @contextmanager

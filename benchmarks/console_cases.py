@@ -20,10 +20,11 @@ from records.casework.queues import QueueRule, route
 from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.gallery import GalleryRecords
+from records.keys.keyring import MasterKey
 from records.people.schema_people import ModeratorRow
 from records.references import ReferencePhoto
 
-MASTER_KEY = bytes(32)
+MASTER_KEY = MasterKey.of(bytes(32))
 PEOPLE = 500
 MODERATORS = 60
 OTHERS = ("lead", "curator", "administrator", "auditor")
@@ -77,7 +78,7 @@ def fill(database: Database, cases: int) -> None:
             for case_id in shown:
                 faces = {"avatar": [{"box": FACE, "landmarks": LANDMARKS}], "references": {}}
                 picture = CasePicture(jpeg, faces, rng.randbytes(TURNS_BYTES))
-                case_pictures.put(session, case_id, picture, MASTER_KEY, now + timedelta(days=90))
+                case_pictures.put(session, case_id, picture, MASTER_KEY, now, now + timedelta(days=90))
     add_history(database, rng, moderators, cases, now)
     if database.postgresql:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -2,11 +2,8 @@
 
 import random
 import re
-import threading
-import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -19,33 +16,23 @@ Times = Mapping[str, list[float]]
 QUEUE_EVERY, SEARCH_EVERY, RENEW_EVERY = 10, 15, 5
 
 
-def work(address: str, logins: Sequence[tuple[str, Session]], *, cases: int, pause: float) -> Times:
-    """Each of the logged-in moderators works so many cases, with a pause over each, some seconds apart at first."""
+def work(address: str, token: str, session: Session, *, cases: int) -> Times:
+    """The logged-in moderator works so many cases without a pause."""
     times: defaultdict[str, list[float]] = defaultdict(list)
-    lock = threading.Lock()
-    with ThreadPoolExecutor(len(logins)) as people:
-        shifts = [
-            people.submit(_Browser(address, token, session, times, lock).shift, cases, pause, number)
-            for number, (token, session) in enumerate(logins)
-        ]
-        for shift in shifts:
-            shift.result()
+    _Browser(address, token, session, times).shift(cases)
     return times
 
 
 class _Browser:
-    def __init__(
-        self, address: str, token: str, session: Session, times: defaultdict[str, list[float]], lock: threading.Lock
-    ) -> None:
+    def __init__(self, address: str, token: str, session: Session, times: defaultdict[str, list[float]]) -> None:
         parts = urlsplit(address)
         self._pool = urllib3.HTTPConnectionPool(str(parts.hostname), parts.port, retries=False, timeout=60)
         self._headers = {"Cookie": f"{SESSION_COOKIE}={token}", "Content-Type": "application/x-www-form-urlencoded"}
         self._csrf = session.csrf_token
-        self._times, self._lock = times, lock
+        self._times = times
 
-    def shift(self, cases: int, pause: float, seed: int) -> None:
-        rng = random.Random(seed)
-        time.sleep(pause * rng.random())
+    def shift(self, cases: int) -> None:
+        rng = random.Random(0)
         self._get("queue", "/queue")
         place = self._post("next case", "/case/next", {})
         for number in range(1, cases + 1):
@@ -55,7 +42,6 @@ class _Browser:
             html = self._get("case", place)
             for picture in re.findall(r'<img src="([^"]+)"[^>]*fetchpriority', html.replace("\n", " ")):
                 self._get("face", picture.replace("&amp;", "&"))
-            time.sleep(pause * rng.uniform(0.5, 1.5))
             self._get("comparison", f"{case}/likeness")
             if number % RENEW_EVERY == 0:
                 self._post("heartbeat", f"{case}/renew", {})
@@ -77,8 +63,7 @@ class _Browser:
         answer = self._pool.request(method, path, body=body, headers=self._headers, redirect=False)
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status}")
-        with self._lock:
-            self._times[kind].append(milliseconds_of(answer))
+        self._times[kind].append(milliseconds_of(answer))
         return answer
 
 

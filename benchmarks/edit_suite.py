@@ -115,7 +115,8 @@ def enrol_photo(detector: Detector, number: int, picture: bytes) -> str:
     embeddings = {detector.engine.pack: reference_embedding(detector.engine, probes.crops[0])}
     reference = Reference(f"ref_{number}", embeddings, fingerprint_of_face(probes, 0))
     identity = Identity(f"idn_{number}", f"Person {number}", "celebrity", number, frozenset(), (reference,))
-    detector.index.apply(identity)
+    for index in detector.indexes:
+        index.apply(identity)
     return identity.id
 
 

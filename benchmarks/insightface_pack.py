@@ -19,15 +19,14 @@ DETECTOR = "face_detection_yunet_2023mar_int8bq.onnx"
 RECOGNISER = "face_recognition_sface_2021dec_int8bq.onnx"
 
 
-def build_insightface_pack(models: Path, folder: Path, *, rewrite_prelu: bool) -> Path:
-    """Write the pack into `folder` and return it. `models`: the folder that holds opencv-zoo/ as pulled.
-
-    `rewrite_prelu`: False leaves the recogniser's operators as published, for comparison.
-    """
+def build_insightface_pack(models: Path, folder: Path) -> Path:
+    """Write the pack, its operators as published, into `folder` and return it. `models` holds opencv-zoo/ as pulled."""
     source = models / "opencv-zoo"
-    recogniser = prepare_graph((source / RECOGNISER).read_bytes(), (0,), rewrite_prelu=rewrite_prelu)
+    recogniser = prepare_graph((source / RECOGNISER).read_bytes(), (0,), fast=False)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "det_yunet.onnx").write_bytes(_as_scrfd(prepare_graph((source / DETECTOR).read_bytes(), (2, 3))))
+    (folder / "det_yunet.onnx").write_bytes(
+        _as_scrfd(prepare_graph((source / DETECTOR).read_bytes(), (2, 3), fast=False))
+    )
     (folder / "rec_sface.onnx").write_bytes(recogniser)
     return folder
 

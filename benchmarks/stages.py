@@ -13,12 +13,21 @@ WARM = 20
 def fill(detector: Detector, references: int) -> None:
     """Put random references of as many identities into the detector's index."""
     random = np.random.default_rng(3)
-    vectors = random.normal(size=(references, detector.engine.dimension)).astype(np.float32)
+    vectors = random.normal(size=(references, detector.index.dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    for number, vector in enumerate(vectors):
-        reference = Reference(f"ref_{number}", {detector.index.pack: vector})
-        detector.index.apply(
-            Identity(f"idn_{number}", f"Person {number}", "celebrity", number + 1, frozenset(), (reference,))
+    for index in detector.indexes:
+        index.apply_all(
+            [
+                Identity(
+                    f"idn_{number}",
+                    f"Person {number}",
+                    "celebrity",
+                    number + 1,
+                    frozenset(),
+                    (Reference(f"ref_{number}", {index.pack: vector}),),
+                )
+                for number, vector in enumerate(vectors)
+            ]
         )
 
 

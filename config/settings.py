@@ -4,6 +4,7 @@ Read in this order, later wins: config/likeness.toml, the file that LIKENESS_CON
 LIKENESS_SECRETS_DIR names, LIKENESS_* variables.
 """
 
+import ipaddress
 import os
 import tomllib
 from importlib import resources
@@ -140,6 +141,10 @@ class Database(Section):
 class Keys(Section):
     master_key: Maybe[SecretStr]
     master_key_file: Maybe[Path]
+    older_master_key_file: Maybe[Path]
+    kms_key_id: Maybe[str]
+    kms_region: Maybe[str]
+    kms_endpoint: Maybe[str]
 
 
 def _servers(value: str) -> str:
@@ -184,6 +189,8 @@ class Topics(Section):
     dead_letters: str
     gallery_changes: str
     decisions: str
+    reports: Maybe[str]
+    probes: str
     create: bool
     partitions: Count
     replication_factor: Count
@@ -217,6 +224,34 @@ class Screening(Section):
 class Gallery(Section):
     relay_seconds: Seconds
     retry_seconds: Seconds
+
+
+class Milvus(Section):
+    """Where the gallery is kept beyond one process's memory; without a uri each process holds it."""
+
+    uri: Maybe[str]
+    token: Maybe[SecretStr]
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,39}$")]
+    index: Literal["HNSW", "IVF_FLAT", "FLAT"]
+    hnsw_m: Annotated[int, Field(ge=4, le=64)]
+    hnsw_ef_construction: Count
+    hnsw_ef: Count
+    ivf_nlist: Count
+    ivf_nprobe: Count
+    consistency: Literal["Strong", "Bounded", "Eventually"]
+    seconds: Seconds
+
+    def build_params(self, index: str) -> dict[str, int]:
+        """What Milvus wants to know to build an index of this kind."""
+        if index == "HNSW":
+            return {"M": self.hnsw_m, "efConstruction": self.hnsw_ef_construction}
+        return {"nlist": self.ivf_nlist} if index == "IVF_FLAT" else {}
+
+    def search_params(self, limit: int) -> dict[str, int]:
+        """What Milvus wants to know to search for the nearest `limit` rows."""
+        if self.index == "HNSW":
+            return {"ef": max(self.hnsw_ef, limit)}
+        return {"nprobe": self.ivf_nprobe} if self.index == "IVF_FLAT" else {}
 
 
 class Http(Section):
@@ -263,9 +298,18 @@ class Oidc(Section):
         return self
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network, such as 10.0.0.7 or 10.0.0.0/24") from None
+
+
 class Web(Section):
+    serves: Annotated[tuple[Literal["console", "reports"], ...], Field(min_length=1)]
     host: str
     port: Annotated[int, Field(ge=0, le=65535)]
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...]
     public_address: Maybe[Annotated[str, AfterValidator(_origin)]]
     session_hours: Count
     idle_minutes: Count
@@ -336,6 +380,45 @@ class Console(Section):
     queues: Annotated[tuple[Queue, ...], Field(min_length=1)]
 
 
+class Reports(Section):
+    """The door for people who find their face on somebody else's account."""
+
+    months: Annotated[tuple[Annotated[int, Field(ge=1, le=120)], ...], Field(min_length=1)]
+    remind_days: Count
+    draft_minutes: Count
+    session_minutes: Count
+    per_address: Count
+    per_device: Count
+    roles: tuple[Literal["moderator", "lead"], ...]
+    specialists: tuple[Literal["moderator", "lead"], ...]
+    target_hours: Count
+    reasons: Annotated[tuple[str, ...], Field(min_length=1)]
+    evidence_accounts: Literal["ids", "digests", "none"]
+
+
+class LookBack(Section):
+    days: Annotated[int, Field(ge=0, le=400)]
+    replay_days: Count
+    pictures_per_second: Annotated[float, Field(gt=0)]
+
+
+class Mail(Section):
+    """How reporters are written to; not at all without a host."""
+
+    host: Maybe[str]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    security: Literal["starttls", "tls", "none"]
+    username: Maybe[str]
+    password: Maybe[SecretStr]
+    sender: Maybe[str]
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Mail":
+        if self.host and not self.sender:
+            raise ValueError("a host needs a sender, as reporters are to read it")
+        return self
+
+
 class Coop(Section):
     """Where cases are reported to; nowhere without a url."""
 
@@ -383,9 +466,13 @@ class Settings(BaseSettings):
     fetch: Fetch
     screening: Screening
     gallery: Gallery
+    milvus: Milvus
     http: Http
     web: Web
     console: Console
+    reports: Reports
+    look_back: LookBack
+    mail: Mail
     coop: Coop
     log: Log
 
@@ -422,7 +509,7 @@ class Settings(BaseSettings):
 
     @property
     def master_key_file(self) -> Path:
-        return self.keys.master_key_file or self.home / "master.key"
+        return self.keys.master_key_file or self.home / ("master.key.kms" if self.keys.kms_key_id else "master.key")
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -1,41 +1,26 @@
-"""Turns impersonation-reviews into the cases that moderators work on.
-
-1. wait until database and broker are there  2. of each review: read it, make its picture, open the case
-3. then commit its offset. What fails is begun anew at the committed offset; a case that is there stays as it is.
-"""
+"""Turns impersonation-reviews into the cases that moderators work on: each with its picture; one that is there stays as
+it is."""
 
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
+from kafka.admin import KafkaAdminClient
 
-from config import Settings, SettingsError
+from config import Settings
 from consumers.case_pictures import CasePictures, PictureMissing
 from consumers.console_metrics import ConsoleMetrics
-from consumers.kafka import BrokerAway, make_admin, make_consumer, wait_for_broker
+from consumers.feed import Feed
 from consumers.messages import ImpersonationSuspected, MessageRejected, Profile, read_review
-from consumers.places import Place, place_of
-from consumers.topics import TopicMissing, ensure_console_topics
-from detector.worker_process import WorkersBroken
+from consumers.places import place_of
+from consumers.topics import ensure_console_topics
 from records.casework.cases import CasePicture, CaseRecords, NewCase
 from records.database import Database
-from records.errors import DatabaseAway, RecordsError, UnknownCase
+from records.errors import UnknownCase
 
 log = logging.getLogger("likeness.console")
-FETCH_BYTES = 1_000_000
-"""Fetched ahead of each partition; a larger review comes alone."""
-POLL_MS = 200
-ASK_MS = 5_000
-LEAVE_MS = 5_000
-"""How long leaving the group may take."""
-SHORTEST_PAUSE = 0.25
 FACTS = (
     "faces",
     "picture_width",
@@ -47,8 +32,10 @@ FACTS = (
 )
 
 
-class CaseFeed:
-    """Follows the topic of reviews in a thread of its own, as the group `<kafka.group_id>-cases`."""
+class CaseFeed(Feed):
+    """Follows the topic of reviews as the group `<kafka.group_id>-cases`."""
+
+    what = "Reviews"
 
     def __init__(
         self,
@@ -60,78 +47,18 @@ class CaseFeed:
         stop: threading.Event,
         fail: Callable[[Exception], None],
     ) -> None:
-        """`fail` is told why the feed ends before `stop` is set: RecordsError, SettingsError or WorkersBroken."""
-        self._settings = settings
-        self._database = database
+        """As in Feed."""
+        group_id = f"{settings.kafka.group_id}-cases"
+        gauges = metrics.reviews_waiting, metrics.since_reviews
+        super().__init__(settings, database, settings.topics.reviews, group_id, *gauges, stop, fail)
         self._cases = cases
         self._pictures = pictures
         self._metrics = metrics
-        self._stop = stop
-        self._fail = fail
-        self._thread = threading.Thread(target=self._run, name="case-feed", daemon=True)
-        self._pause = SHORTEST_PAUSE
-        self._place: Place | None = None
-        self._stuck = False
-        self._well = time.monotonic()
-        metrics.since_reviews.set_function(lambda: time.monotonic() - self._well)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Wait for the review in work; `stop` must be set."""
-        if self._thread.is_alive():
-            self._thread.join(timeout=30)
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._follow()
-            except (BrokerAway, DatabaseAway, KafkaError, TopicMissing) as error:
-                if self._stop.is_set():
-                    return
-                log.warning("Reviews wait in Kafka: %s Next try in %.1f s.", error, self._pause)
-            except (RecordsError, SettingsError, WorkersBroken) as error:
-                self._fail(error)
-                return
-            except Exception:  # a defect over one review must not take the pages away from moderators
-                self._stuck = True
-                log.exception("Reviews wait in Kafka at %s. Next try in %.1f s.", self._place, self._pause)
-            self._stop.wait(self._pause)
-            self._pause = min(2 * self._pause, self._settings.gallery.retry_seconds)
-
-    def _follow(self) -> None:
-        """Until `stop` is set. Raises what `_run` names, and begins anew then."""
-        kafka, topics = self._settings.kafka, self._settings.topics
-        wait_for_broker(kafka, self._stop, _report_waiting, self._settings.gallery.retry_seconds)
-        self._database.check()
-        with closing(make_admin(kafka)) as admin:
-            ensure_console_topics(admin, topics, kafka)
-        group = f"{kafka.group_id}-cases"
-        consumer = make_consumer(kafka, group_id=group, max_partition_fetch_bytes=FETCH_BYTES)
-        try:
-            consumer.partitions_for_topic(topics.reviews)  # who joins without knowing them is given none at first
-            consumer.subscribe([topics.reviews])
-            while not self._stop.is_set():
-                # One at a time: a picture that is waited for holds up the poll, and with it the place in the group.
-                for partition, records in consumer.poll(timeout_ms=POLL_MS, max_records=1).items():
-                    for record in records:
-                        self._place = place_of(record)
-                        if self._take(record):
-                            _commit(consumer, partition, record)
-                            self._stuck = False
-                if not self._stuck:
-                    self._well, self._pause = time.monotonic(), SHORTEST_PAUSE
-                self._metrics.reviews_waiting.set(_waiting(consumer))
-        finally:
-            consumer.close(timeout_ms=LEAVE_MS)
+    def _ensure_topics(self, admin: KafkaAdminClient) -> None:
+        ensure_console_topics(admin, self._settings.topics, self._settings.kafka)
 
     def _take(self, record: Any) -> bool:
-        """Whether the record is done with."""
         try:
             review = read_review(record.value)
         except MessageRejected as error:
@@ -163,10 +90,6 @@ class CaseFeed:
         return True
 
 
-def _report_waiting(why: str) -> None:
-    log.warning("Reviews wait in Kafka: %s", why)
-
-
 def new_case(review: ImpersonationSuspected) -> NewCase:
     """The case of a review. Who was found is named by id alone: an erased identity's name is not kept here."""
     leading = review.findings[0]
@@ -190,6 +113,7 @@ def new_case(review: ImpersonationSuspected) -> NewCase:
         similarity=leading.similarity,
         threshold=leading.threshold,
         picture_url=_public_url(review),
+        trigger=review.trigger,
     )
 
 
@@ -211,16 +135,3 @@ def _public_url(review: ImpersonationSuspected) -> str | None:
 def _storable(text: str | None) -> str | None:
     """PostgreSQL takes no NUL in a text."""
     return None if text is None else text.replace("\0", "\ufffd")
-
-
-def _commit(consumer: KafkaConsumer, partition: TopicPartition, record: Any) -> None:
-    consumer.commit({partition: OffsetAndMetadata(record.offset + 1, "", record.leader_epoch)})
-
-
-def _waiting(consumer: KafkaConsumer) -> int:
-    """How many records the partitions of this member have left."""
-    left = 0
-    for partition in consumer.assignment():
-        end, position = consumer.highwater(partition), consumer.position(partition, timeout_ms=ASK_MS)
-        left += max(0, end - position) if end is not None and position is not None else 0
-    return left

@@ -11,18 +11,17 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from typing import Any
 
-import tenacity
 from kafka.errors import AuthorizationError
 from PIL import Image as Pillow
 
 from config import Settings
 from consumers.fetch import FetchRefused, PictureFetcher
-from consumers.fetch_hosts import host_of
 from consumers.kafka import make_consumer
 from consumers.messages import Image, ImpersonationSuspected, MessageRejected, inline_bytes, read_upload
+from consumers.patient_fetch import PATIENCE_SECONDS, PatientFetcher
 from consumers.places import Place, read_places
 from detector.fingerprint import hashes_to_search
-from detector.looking import Looking, rejected
+from detector.looking import InProcesses, rejected
 from detector.picture import PictureRejected
 from detector.probing import Probes, Seen
 from detector.verdict import Face
@@ -33,9 +32,6 @@ from records.gallery import GalleryRecords
 
 LONGEST_SIDE = 1600
 JPEG_QUALITY = 88
-PATIENCE_SECONDS = 60.0
-"""How long a picture is asked for whose store is silent. Until that store answers again, its other pictures are asked
-for once."""
 REFERENCES_KEPT = 1_000
 _PLACE = re.compile(r"kafka://([^/]+)/([0-9]+)/([0-9]+)")
 
@@ -56,20 +52,18 @@ class CasePictures:
     def __init__(
         self,
         settings: Settings,
-        looking: Looking,
+        looking: InProcesses,
         gallery: GalleryRecords,
         stop: threading.Event,
         *,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`patience`: see PATIENCE_SECONDS. Raises SettingsError for [fetch] that cannot be."""
+        """`patience`: see patient_fetch.py. Raises SettingsError for [fetch] that cannot be."""
         self._settings = settings
         self._looking = looking
         self._gallery = gallery
-        self._stop = stop
-        self._patience = patience
-        self._fetcher = PictureFetcher(settings.fetch, settings.pictures.max_bytes)
-        self._silent: set[str] = set()
+        fetcher = PictureFetcher(settings.fetch, settings.pictures.max_bytes)
+        self._fetcher = PatientFetcher(fetcher, stop, patience=patience)
         self._reference_faces: OrderedDict[str, dict[str, Any] | None] = OrderedDict()
 
     def close(self) -> None:
@@ -118,31 +112,11 @@ class CasePictures:
         return record
 
     def _bytes_of(self, image: Image) -> bytes:
-        if image.url is None:
-            return inline_bytes(image)
-        host = host_of(image.url)
-        attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, FetchRefused) and error.retryable),
-            stop=tenacity.stop_any(
-                tenacity.stop_after_delay(0 if host in self._silent else self._patience),
-                tenacity.stop_when_event_set(self._stop),
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),
-            sleep=tenacity.sleep_using_event(self._stop),
-            reraise=True,
-        )
-        try:
-            picture: bytes = attempts(self._fetcher.fetch, image.url)
-        except FetchRefused as refused:
-            if refused.retryable:
-                self._silent.add(host)
-            raise
-        self._silent.discard(host)
-        return picture
+        return inline_bytes(image) if image.url is None else self._fetcher.fetch(image.url)
 
     def _look(self, picture: bytes) -> Probes:
         """Raises PictureRejected, WorkersBroken."""
-        looked: Future[Seen] = self._looking.look(picture)
+        looked: Future[Seen] = self._looking.show(picture)
         try:
             probes = looked.result().probes
         except (WorkerCrashed, WorkerTimeout) as error:

@@ -1,8 +1,11 @@
 """Every metric of the moderation console's process, declared once. None carries an account, an identity or a score."""
 
+from dataclasses import asdict
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 
 from consumers.quality_metrics import QualityMetrics
+from records.faces_kept import People
 
 
 class ConsoleMetrics:
@@ -51,6 +54,29 @@ class ConsoleMetrics:
             "Seconds since Kafka was last asked for reviews, and what it had made cases, without an error.",
             registry=registry,
         )
+        self.people_with_faces = Gauge(
+            "likeness_people_with_faces",
+            "People of whom a face is kept, by where: gallery, reports, cases. One person may be in several.",
+            ["where"],
+            registry=registry,
+        )
+        self.reports = Counter(
+            "likeness_console_reports",
+            "Reports of platforms taken from Kafka, by result: taken, known (a repeat), refused, unreadable.",
+            ["result"],
+            registry=registry,
+        )
+        self.reports_waiting = Gauge(
+            "likeness_console_reports_waiting",
+            "Reports of platforms in Kafka that are not taken in.",
+            registry=registry,
+        )
+        self.since_reports = Gauge(
+            "likeness_console_seconds_since_reports",
+            "Seconds since Kafka was last asked for reports, and what it had taken in, without an error; 0 without the "
+            "topic.",
+            registry=registry,
+        )
         self.workers_lost = Counter(
             "likeness_console_workers_lost",
             "Worker processes that were replaced, by how they ended: crash, timeout.",
@@ -80,11 +106,30 @@ class ConsoleMetrics:
             "Seconds since all cases that waited for Coop were sent, without an error; 0 without Coop.",
             registry=registry,
         )
+        self.mails = Counter(
+            "likeness_console_mails",
+            "Mails to reporters, by result: sent, refused (nobody can be written to there), failed (tried again).",
+            ["result"],
+            registry=registry,
+        )
+        self.since_mails = Gauge(
+            "likeness_console_seconds_since_mails",
+            "Seconds since all mails that were due were sent, without an error; 0 without [mail].",
+            registry=registry,
+        )
         self.quality = QualityMetrics(registry)
         # So that a first event is an increase from 0, which an alert can see.
         for result in ("opened", "known", "unreadable"):
             self.reviews.labels(result)
+        for result in ("taken", "known", "refused", "unreadable"):
+            self.reports.labels(result)
         for how in ("crash", "timeout"):
             self.workers_lost.labels(how)
         for result in ("taken", "refused", "failed"):
             self.coop_reports.labels(result)
+        for result in ("sent", "refused", "failed"):
+            self.mails.labels(result)
+
+    def show_people(self, people: People) -> None:
+        for where, count in asdict(people).items():
+            self.people_with_faces.labels(where).set(count)

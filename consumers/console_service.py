@@ -18,8 +18,11 @@ from consumers.case_pictures import CasePictures
 from consumers.console_metrics import ConsoleMetrics
 from consumers.coop import CoopRelay
 from consumers.decision_relay import DecisionRelay
+from consumers.feed import Feed
 from consumers.health import HealthServer
+from consumers.mail.mailing import Mailing
 from consumers.open_detector import open_watched_looking
+from consumers.report_feed import ReportFeed
 from detector.looking import InProcesses
 from records.audit import AuditLog
 from records.casework.case_counts import QueueCount
@@ -29,11 +32,17 @@ from records.casework.coop_reports import CoopReports
 from records.casework.decision_outbox import DecisionOutbox
 from records.database import Database, open_database
 from records.errors import DatabaseAway, RecordsError
+from records.faces_kept import people_with_faces
 from records.gallery import GalleryRecords
+from records.keys.sealing import SealingKeys
 from records.quality.review_quality import ReviewQuality
+from records.reports.notices import ReportNotices
+from records.reports.platform_intake import PlatformIntake
 
 log = logging.getLogger("likeness.console")
 UPKEEP_SECONDS = 3600.0
+EXPIRY_SECONDS = 60.0
+"""How long what has ended may go on matching: consent ends by itself."""
 COUNT_SECONDS = 15.0
 """How often open cases are counted for /metrics."""
 QUALITY_SECONDS = 300.0
@@ -62,7 +71,7 @@ class ConsoleService:
         self._waiting_for: str | None = "Starting."
         self._failure: Exception | None = None
         self._pages: Pages | None = None
-        self._threads: tuple[CaseFeed | DecisionRelay | CoopRelay, ...] = ()
+        self._threads: tuple[Feed | DecisionRelay | CoopRelay | Mailing, ...] = ()
         self._stack = ExitStack()
         http = settings.http
         try:
@@ -111,25 +120,49 @@ class ConsoleService:
         decisions: CaseDecisions,
         gallery: GalleryRecords,
         audit: AuditLog,
+        intake: PlatformIntake,
+        sealing: SealingKeys,
         count: Callable[[], Sequence[QueueCount]],
         quality: Callable[[], ReviewQuality],
-        upkeep: Sequence[Callable[[], object]],
     ) -> None:
-        """Begins all threads; `count` and `quality` tell of all queues for /metrics, `upkeep` is done now and every
-        hour. Raises SettingsError."""
+        """Begins the threads of the console; `count` and `quality` tell of all queues for /metrics. Raises
+        SettingsError."""
         settings, metrics, stop = self._settings, self._metrics, self._stop
         pictures = CasePictures(settings, looking, gallery, stop)
         self._stack.callback(pictures.close)
         feed = CaseFeed(settings, database, cases, pictures, metrics, stop, self._fail)
         relay = DecisionRelay(settings, decisions, DecisionOutbox(database, audit), metrics, stop, self._fail)
         coop = (CoopRelay(settings, CoopReports(database), metrics, stop, self._fail),) if settings.coop.url else ()
-        self._threads = (feed, relay, *coop)
-        for thread in self._threads:
+        topic = settings.topics.reports
+        reports = (ReportFeed(settings, topic, database, intake, sealing, metrics, stop, self._fail),) if topic else ()
+        threads = (feed, relay, *coop, *reports)
+        self._threads += threads
+        for thread in threads:
             self._stack.callback(thread.close)
             thread.start()
-        self._repeat("upkeep", upkeep, UPKEEP_SECONDS)
         self._repeat("count", [lambda: self._show(count())], COUNT_SECONDS)
         self._repeat("quality", [lambda: metrics.quality.show(quality())], QUALITY_SECONDS)
+        self._repeat("faces", [lambda: metrics.show_people(people_with_faces(database))], QUALITY_SECONDS)
+
+    def open_mailing(self, notices: ReportNotices) -> Mailing | None:
+        """Who writes to reporters, from now on; None without [mail]. Raises SettingsError."""
+        if not self._settings.mail.host:
+            return None
+        if not self._settings.web.public_address:
+            raise SettingsError("mail.host needs web.public_address: reporters are sent to their page there.")
+        mailing = Mailing(self._settings, notices, self._metrics, self._stop, self._fail)
+        self._threads += (mailing,)
+        self._stack.callback(mailing.close)
+        mailing.start()
+        return mailing
+
+    def end_consents(self, expire: Callable[[], object]) -> None:
+        """Begins a thread that erases whose consent has ended, now and every minute."""
+        self._repeat("expiry", [expire], EXPIRY_SECONDS)
+
+    def keep_up(self, tasks: Sequence[Callable[[], object]]) -> None:
+        """Begins a thread that does the tasks now and every hour."""
+        self._repeat("upkeep", tasks, UPKEEP_SECONDS)
 
     def wait(self, pages: Pages) -> None:
         """Ready until `stop` is set, while `pages` are answered; raises what a thread could not go on for."""
@@ -141,11 +174,11 @@ class ConsoleService:
 
     def _repeat(self, name: str, tasks: Sequence[Callable[[], object]], seconds: float) -> None:
         """Begins a thread that does the tasks now and every so many seconds."""
-        thread = threading.Thread(target=self._keep_up, args=(name, tasks, seconds), name=name, daemon=True)
+        thread = threading.Thread(target=self._do_again, args=(name, tasks, seconds), name=name, daemon=True)
         thread.start()
         self._stack.callback(thread.join, 10)
 
-    def _keep_up(self, name: str, tasks: Sequence[Callable[[], object]], seconds: float) -> None:
+    def _do_again(self, name: str, tasks: Sequence[Callable[[], object]], seconds: float) -> None:
         while not self._stop.is_set():
             pause = seconds
             try:

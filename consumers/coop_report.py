@@ -21,6 +21,7 @@ from detector.verdict import ForeignText, NameClaim, RunnerUp, SamePhoto
 from records.casework.coop_reports import CoopReport
 
 SOMEBODY = "a protected person"
+EARLIER = " The picture was uploaded before the person was protected."
 
 
 def coop_body(report: CoopReport, coop: Coop, public_address: str | None) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def coop_body(report: CoopReport, coop: Coop, public_address: str | None) -> dic
     case = report.case
     findings = case.evidence.get("findings", [])
     explanation = " ".join(dict.fromkeys(_explanation(one, report) for one in findings))
+    if case.trigger == "look_back":
+        explanation += EARLIER
     data: dict[str, Any] = {
         "account_id": case.account_id,
         "event_id": case.event_id,

@@ -1,5 +1,6 @@
 """Pictures that lie in a folder (file://) or an object store (s3://, through fsspec)."""
 
+import contextlib
 import os
 import stat
 import threading
@@ -75,6 +76,8 @@ class S3Source:
         self._total_seconds = fetch.total_seconds
         self._store: Any = None
         self._opening = threading.Lock()
+        if self._buckets:
+            self._get_ready()
 
     def read(self, url: str, deadline: Deadline) -> bytes:
         """The content of s3://bucket/key; the key is taken literally, without percent-decoding. Raises FetchRefused."""
@@ -87,11 +90,7 @@ class S3Source:
                 "bucket_not_allowed", f"Bucket {bucket} is not in allowed_buckets: add it if pictures lie there."
             )
         store = self._opened()
-        from botocore.exceptions import (  # type: ignore[import-untyped]
-            BotoCoreError,
-            ConnectionError,
-            HTTPClientError,
-        )
+        from botocore.exceptions import BotoCoreError, ConnectionError, HTTPClientError
 
         try:
             return self._content(store, f"{bucket}/{key}", deadline)
@@ -116,6 +115,12 @@ class S3Source:
         # s3fs closes its connections when it is collected.
         with self._opening:
             self._store = None
+
+    def _get_ready(self) -> None:
+        """Load the client, which takes a second, before the first upload's time runs; what fails is told then."""
+        with contextlib.suppress(Exception):
+            store = self._opened()
+            sync(store.loop, store.set_session, timeout=self._connect_seconds)
 
     def _content(self, store: Any, path: str, deadline: Deadline) -> bytes:
         # _info and _cat_file are fsspec's documented coroutines; unlike info and cat they can be given a time limit.

@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from detector.verdict import FindingKind, IdentityKind, MarkKind
+from records.reports.platform_form import ReportForm
 
 REASONS = {
     "not_json": "The value is not JSON, or is empty.",
@@ -128,7 +129,8 @@ class AvatarScreened(BaseModel):
 
 
 class ReviewSamePhoto(BaseModel):
-    """How the avatar was known to be a reference photo: by the whole picture, or by the face in it."""
+    """How the avatar was known to be a reference photo: by the whole picture, or by the face in it. hash_only: the
+    photo stayed with the person and cannot be looked at."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -136,6 +138,7 @@ class ReviewSamePhoto(BaseModel):
     distance: int
     transform: str
     visible: Rounded
+    hash_only: bool = False
 
 
 class ReviewRunnerUp(BaseModel):
@@ -192,7 +195,8 @@ class ReviewFinding(BaseModel):
 
 
 class ImpersonationSuspected(BaseModel):
-    """impersonation-reviews: a suspicion, with what a moderator needs to decide."""
+    """impersonation-reviews: a suspicion, with what a moderator needs to decide. trigger: what brought the picture up,
+    its upload, or the search for a newly protected person among earlier ones."""
 
     review_id: uuid.UUID
     event_id: Id
@@ -211,6 +215,7 @@ class ImpersonationSuspected(BaseModel):
     sure_threshold: Rounded
     gallery_version: int
     screened_at: AwareDatetime
+    trigger: Literal["upload", "look_back"] = "upload"
 
 
 class Header(BaseModel):
@@ -267,12 +272,27 @@ class ReviewDecided(BaseModel):
     appeal_of: Id | None = None
 
 
+class VictimReported(ReportForm):
+    """victim-reports, once it is opened: somebody's report that a stranger uses their face, from a platform's own
+    form. On the topic it is sealed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class GalleryChanged(BaseModel):
     """gallery-changes: the state of one identity, sealed with its data key. A message without value removes it;
     its header `sequence` numbers the change."""
 
     identity_id: str
     sequence: int
+    sealed: str
+
+
+class AvatarProbed(BaseModel):
+    """avatar-probes: the faces of one upload, to be compared with who is protected later. sealed: base64, by the key of
+    the day, which is deleted when its time is over."""
+
+    day: date
     sealed: str
 
 
@@ -283,6 +303,8 @@ TYPES: dict[type[BaseModel], str] = {
     AvatarDeadLettered: "likeness.avatar.dead-lettered.v1",
     ReviewDecided: "likeness.review.decided.v1",
     GalleryChanged: "likeness.gallery.changed.v1",
+    VictimReported: "likeness.victim.reported.v1",
+    AvatarProbed: "likeness.avatar.probed.v1",
 }
 """The CloudEvents type of each message."""
 
@@ -293,6 +315,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "avatar-dead-letters": AvatarDeadLettered,
     "review-decisions": ReviewDecided,
     "gallery-changes": GalleryChanged,
+    "victim-reports": VictimReported,
+    "avatar-probes": AvatarProbed,
 }
 """The message of each topic; of a CloudEvent its `data`."""
 
@@ -304,10 +328,7 @@ def derived_id(kind: str, *parts: object) -> uuid.UUID:
 
 def read_upload(value: bytes | None) -> AvatarUploaded:
     """The upload in a message's value. Raises MessageRejected."""
-    document = _document(value)
-    envelope_id = None
-    if isinstance(document, dict) and "specversion" in document:
-        envelope_id, document = _open_envelope(document)
+    envelope_id, document = _opened(value)
     if not isinstance(document, dict):
         raise MessageRejected("schema_violation", f"An upload is a JSON object, not {_json_kind(document)}.")
     if not document.get("image"):
@@ -323,6 +344,16 @@ def read_review(value: bytes | None) -> ImpersonationSuspected:
     if not isinstance(document, dict) or "data" not in document:
         raise MessageRejected("schema_violation", "A review is a CloudEvent with data.")
     return _validated(ImpersonationSuspected, document["data"])
+
+
+def read_report(value: bytes | None) -> VictimReported:
+    """The report in a message's value. Raises MessageRejected, whose detail quotes nothing that a person said."""
+    envelope_id, document = _opened(value)
+    if not isinstance(document, dict):
+        raise MessageRejected("schema_violation", f"A report is a JSON object, not {_json_kind(document)}.")
+    if envelope_id is not None:
+        document = {"your_id": envelope_id, **document}
+    return _validated(VictimReported, document)
 
 
 def read_data(value: bytes) -> dict[str, Any]:
@@ -354,13 +385,21 @@ def write_event(message: BaseModel, event_id: str, time: datetime, *, source: st
 
 def _validated(model: type[M], document: Any) -> M:
     try:
-        return model.model_validate(document)
+        return model.model_validate(document, extra="ignore")
     except ValidationError as error:
         wrong = [
             f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
             for one in error.errors(include_input=False, include_url=False)
         ]
         raise MessageRejected("schema_violation", "; ".join(wrong) + ".") from error
+
+
+def _opened(value: bytes | None) -> tuple[str | None, Any]:
+    """The id of the CloudEvent, None for plain JSON, and what it carries."""
+    document = _document(value)
+    if isinstance(document, dict) and "specversion" in document:
+        return _open_envelope(document)
+    return None, document
 
 
 def _document(value: bytes | None) -> Any:
@@ -404,8 +443,11 @@ def _json_kind(value: Any) -> str:
 def json_schema(topic: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a topic's message."""
     model = SCHEMAS[topic]
-    mode: Literal["validation", "serialization"] = "validation" if model is AvatarUploaded else "serialization"
+    read = model in (AvatarUploaded, VictimReported)
+    mode: Literal["validation", "serialization"] = "validation" if read else "serialization"
     schema = model.model_json_schema(mode=mode)
+    for definition in schema.get("$defs", {}).values():
+        definition.pop("additionalProperties", None)  # a field that is not known is passed over
     if model is AvatarUploaded:
         schema["$defs"]["Image"]["oneOf"] = [
             {"required": [name], "properties": {name: {"type": "string"}}} for name in ("url", "base64")

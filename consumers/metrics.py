@@ -72,6 +72,13 @@ class Metrics:
             buckets=_STAGE_SECONDS,
             registry=registry,
         )
+        self.probes = Counter(
+            "likeness_probes",
+            "Uploads with faces, by whether these are kept for those who are protected later: kept, no_key (the day's "
+            "key is not at hand); none without look_back.days.",
+            ["result"],
+            registry=registry,
+        )
         self.latency = Histogram(
             "likeness_latency_seconds",
             "From an upload's Kafka timestamp to its delivered outcome.",
@@ -117,6 +124,18 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self.vector_search = Histogram(
+            "likeness_vector_search_seconds",
+            "With [milvus]: time to find what the gallery holds about the uploads of a batch.",
+            buckets=_STAGE_SECONDS,
+            registry=registry,
+        )
+        self.vector_written = Histogram(
+            "likeness_vector_written_seconds",
+            "With [milvus]: from a gallery change's Kafka timestamp to its rows in Milvus, if this process wrote them.",
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+            registry=registry,
+        )
         self.since_outbox = Gauge(
             "likeness_seconds_since_outbox",
             "Seconds since the outbox was last looked at, and what it held sent, without an error.",
@@ -140,5 +159,7 @@ class Metrics:
             self.events.labels(outcome)
         for how in ("crash", "timeout"):
             self.workers_lost.labels(how)
+        for result in ("kept", "no_key"):
+            self.probes.labels(result)
         for result in ("applied", "removed", "stale", "unreadable"):
             self.gallery_changes.labels(result)

@@ -14,9 +14,12 @@ from detector.open_engine import open_engine
 from detector.packs import read_packs
 from detector.policy import Policy, PolicySettings
 from detector.probing import Prober
+from detector.searchable import SearchableGallery
 from detector.watermark import WatermarkReader
 from detector.worker_pool import How
 
+MakeGallery = Callable[[str, int], SearchableGallery]
+"""An empty gallery of a model pack with embeddings of so many numbers."""
 MOST_READINGS = 32
 """Pictures with findings that may wait for their text to be read, which is slow; further ones go on without."""
 
@@ -38,9 +41,12 @@ def open_detector(settings: Settings) -> Detector:
     return Detector(_matcher(settings, facts, _policy(settings, facts)), looking, reading=settings.watermark.read)
 
 
-def open_watched_detector(settings: Settings, on_lost: Callable[[How], None]) -> Detector:
+def open_watched_detector(
+    settings: Settings, on_lost: Callable[[How], None], make_gallery: MakeGallery = GalleryIndex
+) -> Detector:
     """The detector of the screening process: pictures are looked at in worker processes; `on_lost` is told of each that
-    had to be replaced. Raises PackError, NoThreshold, CalibrationUnfit, WorkersBroken."""
+    had to be replaced. `make_gallery`: where faces are searched. Raises PackError, NoThreshold, CalibrationUnfit,
+    WorkersBroken."""
     chosen = settings.shadow
     beside = chosen.pack if chosen.pack not in (None, settings.models.pack) else None
     looking = _in_processes(
@@ -50,26 +56,39 @@ def open_watched_detector(settings: Settings, on_lost: Callable[[How], None]) ->
         on_lost=on_lost,
         beside=beside,
     )
-    matcher = _matcher(settings, looking.facts, _policy(settings, looking.facts))
-    shadow = _shadow(settings, matcher, looking.facts_beside or looking.facts) if chosen.on else None
+    facts = looking.facts
+    gallery = make_gallery(facts.pack, facts.dimension)
+    keep = settings.look_back.days > 0
+    matcher = Matcher(gallery, _policy(settings, facts), settings.models.threads, keep=keep)
+    shadow = _shadow(settings, matcher, looking.facts_beside or facts, make_gallery) if chosen.on else None
     # A flood of findings must not hold up the pictures without; where every text is wanted, uploads wait instead.
     most = MOST_READINGS if settings.watermark.read == "findings" else None
     return Detector(matcher, looking, reading=settings.watermark.read, most_readings=most, shadow=shadow)
 
 
-def open_watched_looking(settings: Settings, on_lost: Callable[[How], None]) -> InProcesses:
+def open_watched_looking(
+    settings: Settings, on_lost: Callable[[How], None], *, seconds: float | None = None
+) -> InProcesses:
     """One worker process that finds the faces in strangers' pictures, and compares them with nobody; `on_lost` as
-    above. Raises PackError, WorkersBroken."""
-    return _in_processes(settings, workers=1, readers=1, on_lost=on_lost)
+    above. `seconds`: that a picture may take, in place of [workers]. Raises PackError, WorkersBroken."""
+    return _in_processes(settings, workers=1, readers=1, on_lost=on_lost, seconds=seconds)
 
 
-def open_matcher(settings: Settings, facts: EngineFacts) -> Matcher:
-    """What compares with an empty index, by [policy]. Raises NoThreshold, CalibrationUnfit."""
-    return _matcher(settings, facts, _policy(settings, facts))
+def open_matcher(settings: Settings, facts: EngineFacts, threads: int = 0) -> Matcher:
+    """What compares with an empty index, by [policy]; `threads` in place of [models] unless 0. Raises NoThreshold,
+    CalibrationUnfit."""
+    index = GalleryIndex(facts.pack, facts.dimension, settings.models.threads)
+    return Matcher(index, _policy(settings, facts), threads or settings.models.threads)
 
 
 def _in_processes(
-    settings: Settings, *, workers: int, readers: int, on_lost: Callable[[How], None], beside: str | None = None
+    settings: Settings,
+    *,
+    workers: int,
+    readers: int,
+    on_lost: Callable[[How], None],
+    beside: str | None = None,
+    seconds: float | None = None,
 ) -> InProcesses:
     needs = WorkerNeeds(
         pack=settings.models.pack,
@@ -84,13 +103,13 @@ def _in_processes(
         needs,
         workers=workers,
         readers=readers,
-        seconds=settings.workers.seconds,
+        seconds=settings.workers.seconds if seconds is None else seconds,
         memory_bytes=settings.workers.memory_bytes,
         on_lost=on_lost,
     )
 
 
-def _shadow(settings: Settings, primary: Matcher, facts: EngineFacts) -> Matcher:
+def _shadow(settings: Settings, primary: Matcher, facts: EngineFacts, make_gallery: MakeGallery) -> Matcher:
     """Judges by [shadow]; what is not set there is as in [models] and [policy]."""
     chosen = settings.shadow
     same_pack = facts.pack == primary.index.pack
@@ -102,7 +121,7 @@ def _shadow(settings: Settings, primary: Matcher, facts: EngineFacts) -> Matcher
     policy = Policy(facts.pack, wanted, _calibration(calibration, facts), table="shadow")
     if same_pack:
         return Matcher(primary.index, policy, settings.models.threads)
-    return _matcher(settings, facts, policy)
+    return Matcher(make_gallery(facts.pack, facts.dimension), policy, settings.models.threads)
 
 
 def _in_threads(settings: Settings, reader: WatermarkReader | None = None) -> InThreads:
@@ -117,7 +136,8 @@ def _in_threads(settings: Settings, reader: WatermarkReader | None = None) -> In
 
 
 def _matcher(settings: Settings, facts: EngineFacts, policy: Policy) -> Matcher:
-    return Matcher(GalleryIndex(facts.pack, facts.dimension), policy, settings.models.threads)
+    index = GalleryIndex(facts.pack, facts.dimension, settings.models.threads)
+    return Matcher(index, policy, settings.models.threads)
 
 
 def _policy(settings: Settings, facts: EngineFacts) -> Policy:

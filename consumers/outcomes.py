@@ -60,10 +60,14 @@ def outcome(item: Screened, topics: Topics, at: datetime) -> list[OutgoingMessag
     if verdict.findings:
         image = upload.image
         if item.compact:
-            record = item.record
-            image = Image(url=f"kafka://{record.topic}/{record.partition}/{record.offset}")
-        outputs.append(_message(topics.reviews, upload, _review(upload, image, verdict, at), at))
+            image = image_at(item.record)
+        outputs.append(_message(topics.reviews, upload, review_of(upload, image, verdict, at), at))
     return outputs
+
+
+def image_at(record: Any) -> Image:
+    """Where the picture of a consumed upload stands, in place of its bytes."""
+    return Image(url=f"kafka://{record.topic}/{record.partition}/{record.offset}")
 
 
 def _message(
@@ -89,7 +93,8 @@ def _screening(upload: AvatarUploaded, verdict: Verdict, at: datetime) -> Avatar
     )
 
 
-def _review(upload: AvatarUploaded, image: Image, verdict: Verdict, at: datetime) -> ImpersonationSuspected:
+def review_of(upload: AvatarUploaded, image: Image, verdict: Verdict, at: datetime) -> ImpersonationSuspected:
+    """The review of an upload with findings, whose picture is at `image`."""
     return ImpersonationSuspected(
         review_id=derived_id("review", upload.event_id),
         event_id=upload.event_id,

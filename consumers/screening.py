@@ -5,6 +5,7 @@ Uploads end in any order (consumers/progress.py), so nothing waits for a slow on
 again; ids derive from the event, so a repeat changes nothing.
 """
 
+import contextlib
 import itertools
 import logging
 import queue
@@ -21,11 +22,12 @@ from kafka.structs import OffsetAndMetadata
 
 from config import Settings
 from consumers.dead_letter_limit import DeadLetterLimit
-from consumers.delivery import Delivery, DeliveryFailed, MessageTooLarge
+from consumers.delivery import Delivery, DeliveryFailed, MessageTooLarge, OutgoingMessage
 from consumers.fetch_gate import FetchGate
 from consumers.fetch_queue import FetchQueue
 from consumers.fetch_rules import FetchRefused
 from consumers.kafka import rewind
+from consumers.look_back.probe_keeper import ProbeKeeper
 from consumers.membership import Membership
 from consumers.messages import MessageRejected, Profile, inline_bytes, read_upload
 from consumers.metrics import Metrics
@@ -40,6 +42,8 @@ PAUSE_SECONDS = (0.2, 10.0)
 
 MOMENT_MS = 20
 """How long a poll waits for more while uploads are under way. Under shorter polls the client hardly joins its group."""
+HELD_SECONDS = 0.2
+"""How long no poll is made while no more is taken on: each costs half a millisecond, and only tells of the group."""
 
 REPORT_SECONDS = 1.0
 
@@ -57,6 +61,7 @@ class Screening:
         metrics: Metrics,
         stop: threading.Event,
         *,
+        keeper: ProbeKeeper | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
@@ -68,6 +73,7 @@ class Screening:
         self._metrics = metrics
         self._reporter = Reporter(metrics)
         self._stop = stop
+        self._keeper = keeper
         self._now = now
         self._dead_letters = DeadLetterLimit(
             self._limits.dead_letter_share, self._limits.dead_letter_window, self._limits.dead_letter_minimum
@@ -111,6 +117,9 @@ class Screening:
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         self._hold_back()
+        if self._full and time.monotonic() - self.last_poll < HELD_SECONDS:
+            self._wait_for_news()
+            return {}
         self.last_poll = time.monotonic()
         wait_ms = MOMENT_MS if self._in_work else self._limits.batch_wait_ms
         try:
@@ -127,6 +136,10 @@ class Screening:
             self._stand()
             return {}
         return polled
+
+    def _wait_for_news(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._news.put(self._news.get(timeout=MOMENT_MS / 1000))
 
     def _hold_back(self) -> None:
         """Pause partitions while there is enough to do; the group sees a consumer that polls."""
@@ -279,7 +292,7 @@ class Screening:
         """Deliver; what Kafka refuses for its size goes without the upload's bytes. Raises DeliveryFailed."""
         topics, at = self._settings.topics, self._now()
         while True:
-            made = [(output, item) for item in batch for output in outcome(item, topics, at)]
+            made = [(output, item) for item in batch for output in (*outcome(item, topics, at), *self._kept(item, at))]
             try:
                 self._delivery.deliver([output for output, _ in made], offsets, self._member)
                 return
@@ -288,6 +301,11 @@ class Screening:
                 if item.compact:
                     raise
                 item.compact = True
+
+    def _kept(self, item: Screened, at: datetime) -> list[OutgoingMessage]:
+        """What keeps the upload's faces for those who are protected later, if that is wanted."""
+        kept = self._keeper.message(item, at) if self._keeper else None
+        return [kept] if kept else []
 
     # Letting go
 

@@ -8,9 +8,9 @@ import importlib.metadata
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 from kafka.errors import KafkaError
@@ -23,16 +23,26 @@ from consumers.gallery_feed import GalleryFeed
 from consumers.gallery_relay import GalleryRelay
 from consumers.health import HealthServer
 from consumers.kafka import BrokerAway, make_admin, make_consumer, wait_for_broker
+from consumers.look_back.probe_keeper import ProbeKeeper
 from consumers.metrics import Metrics
 from consumers.open_detector import open_watched_detector
 from consumers.screening import Screening
 from consumers.topics import ensure_topics
 from consumers.worker_slot import worker_slot
-from records.database import open_database
+from detector import Detector
+from detector.index import GalleryIndex
+from detector.searchable import SearchableGallery
+from records.database import Database, open_database
 from records.errors import DatabaseAway
 from records.gallery import GalleryRecords
-from records.keys import load_master_key
+from records.keys.keyring import MasterKey
+from records.keys.open_master_key import open_master_key
+from records.keys.probe_keys import ProbeKeys
 from records.outbox import Outbox
+
+if TYPE_CHECKING:
+    from consumers.milvus.side import MilvusSide
+    from consumers.milvus.writer import GalleryWriter
 
 log = logging.getLogger("likeness.service")
 T = TypeVar("T")
@@ -55,7 +65,8 @@ class Service:
         self._waiting_for: str | None = "Starting."
         self._told = 0.0
         self._screening: Screening | None = None
-        self._threads: tuple[GalleryRelay | GalleryFeed, ...] = ()
+        self._milvus: MilvusSide | None = None
+        self._threads: tuple[GalleryRelay | GalleryFeed | GalleryWriter | ProbeKeeper, ...] = ()
 
     def run(self) -> None:
         """Raises PackError, NoThreshold, MasterKeyError, SchemaMismatch, SettingsError, TopicMissing,
@@ -92,7 +103,8 @@ class Service:
         """None while uploads are screened, else what is missing."""
         if self._waiting_for is None and self._screening and not self._screening.joined:
             return "Joining the consumer group."
-        return self._waiting_for or self.healthy()
+        uploads_wait = self._milvus.waiting if self._milvus else None
+        return self._waiting_for or uploads_wait or self.healthy()
 
     def _since_poll(self) -> float:
         return time.monotonic() - self._screening.last_poll if self._screening else 0.0
@@ -100,7 +112,11 @@ class Service:
     def _serve(self, stack: ExitStack) -> None:
         settings, stop = self._settings, self._stop
         self._waiting_for = "Loading the model pack."
-        detector = open_watched_detector(settings, lambda how: self._metrics.workers_lost.labels(how).inc())
+        self._milvus = open_milvus(settings, self._metrics, stop)
+        make_gallery = self._milvus.make_gallery if self._milvus else GalleryIndex
+        detector = open_watched_detector(
+            settings, lambda how: self._metrics.workers_lost.labels(how).inc(), make_gallery
+        )
         stack.callback(detector.close)
         index = detector.index
 
@@ -108,11 +124,7 @@ class Service:
         database = open_database(settings.database_url)
         stack.callback(database.close)
         self._wait(database.migrate, "the database", DatabaseAway)
-        master = load_master_key(
-            settings.keys.master_key.get_secret_value() if settings.keys.master_key else None,
-            settings.master_key_file,
-            create=True,
-        )
+        master = open_master_key(settings.keys, settings.master_key_file, create=True)
         records = GalleryRecords(database, master)
         self._waiting_for = "Asking for the broker."
         wait_for_broker(settings.kafka, stop, self._report_waiting, settings.gallery.retry_seconds)
@@ -121,11 +133,13 @@ class Service:
         relay = GalleryRelay(settings, Outbox(database), self._metrics, stop)
         stack.callback(relay.close)
         self._wait(relay.drain, "the database and the broker", DatabaseAway, BrokerAway, DeliveryFailed, KafkaError)
-        feed = GalleryFeed(settings, records, detector.indexes, self._metrics, stop)
-        stack.callback(feed.close)
-        self._wait(feed.load, "the gallery", BrokerAway, KafkaError)
+        if self._milvus:
+            follows: GalleryFeed | GalleryWriter = self._open_milvus(stack, self._milvus, database, master, records)
+            galleries: Sequence[SearchableGallery] = self._milvus.galleries
+        else:
+            follows, galleries = self._load_gallery(stack, detector, records), detector.indexes
         index.require_searchable()
-        for beside in detector.indexes[1:]:
+        for beside in galleries[1:]:
             if beside.without_embedding:
                 log.warning(
                     "The shadow policy cannot search %d references: run `likeness gallery reembed --pack %s`.",
@@ -155,10 +169,11 @@ class Service:
         self._metrics.fetches_waiting.set_function(lambda: fetches.waiting)
         self._metrics.fetches_running.set_function(lambda: fetches.running)
         self._metrics.fetch_hosts_down.set_function(lambda: fetches.hosts_down)
-        self._screening = Screening(settings, consumer, delivery, detector, fetches, self._metrics, stop)
+        keeper = self._keep_probes(stack, database, master) if settings.look_back.days else None
+        self._screening = Screening(settings, consumer, delivery, detector, fetches, self._metrics, stop, keeper=keeper)
         relay.start()
-        feed.follow()
-        self._threads = (relay, feed)
+        follows.follow()
+        self._threads = (relay, follows, *((keeper,) if keeper else ()))
         self._waiting_for = None
         log.info(
             "Screening.",
@@ -173,6 +188,34 @@ class Service:
         )
         self._screening.run()
 
+    def _load_gallery(self, stack: ExitStack, detector: Detector, records: GalleryRecords) -> GalleryFeed:
+        feed = GalleryFeed(
+            self._settings, records, detector.indexes, self._metrics, self._stop, on_progress=self._report_loading
+        )
+        stack.callback(feed.close)
+        self._wait(feed.load, "the gallery", BrokerAway, KafkaError)
+        return feed
+
+    def _open_milvus(
+        self, stack: ExitStack, milvus: "MilvusSide", database: Database, master: MasterKey, records: GalleryRecords
+    ) -> "GalleryWriter":
+        """The writer, which has begun; the gallery is in Milvus then, whoever wrote it."""
+        stack.callback(milvus.close)
+        self._wait(lambda: milvus.open(database, master, records), "Milvus", DatabaseAway)
+        milvus.writer.follow()
+        self._wait(
+            lambda: milvus.wait_until_written(self._report_waiting), "the gallery", DatabaseAway, BrokerAway, KafkaError
+        )
+        return milvus.writer
+
+    def _keep_probes(self, stack: ExitStack, database: Database, master: MasterKey) -> ProbeKeeper:
+        keys = ProbeKeys(database, master, self._settings.look_back.days)
+        keeper = ProbeKeeper(self._settings.topics.probes, keys, self._metrics, self._stop)
+        self._wait(keeper.prepare, "the database", DatabaseAway)
+        stack.callback(keeper.close)
+        keeper.start()
+        return keeper
+
     def _listen(self) -> HealthServer:
         http = self._settings.http
         try:
@@ -185,7 +228,7 @@ class Service:
     def _make_topics(self) -> None:
         admin = make_admin(self._settings.kafka)
         try:
-            ensure_topics(admin, self._settings.topics, self._settings.kafka)
+            ensure_topics(admin, self._settings.topics, self._settings.kafka, self._settings.look_back.days)
         finally:
             admin.close()
 
@@ -205,9 +248,25 @@ class Service:
         )
         return attempts(attempt)
 
+    def _report_loading(self, how_far: str) -> None:
+        self._waiting_for = how_far
+
     def _report_waiting(self, why: str) -> None:
         now = time.monotonic()
         if why != self._waiting_for or now - self._told > REPEAT_SECONDS:
             log.warning("%s", why)
             self._told = now
         self._waiting_for = why
+
+
+def open_milvus(settings: Settings, metrics: Metrics, stop: threading.Event) -> "MilvusSide | None":
+    """None where each process holds the gallery. Raises SettingsError."""
+    if settings.milvus.uri is None:
+        return None
+    try:
+        from consumers.milvus.side import MilvusSide  # pymilvus is an extra, and slow to import
+    except ImportError as error:
+        raise SettingsError(
+            f"milvus.uri is set, and {error.name} is missing: pip install 'likeness[milvus]'."
+        ) from None
+    return MilvusSide(settings, metrics, stop)

@@ -7,6 +7,8 @@
 | impersonation-reviews | account  | delete  | 30 days, then they stand in the records               |
 | avatar-dead-letters | as upload  | delete  | 14 days: they carry the original upload               |
 | review-decisions    | account    | delete  | 30 days, then they stand in the records               |
+| avatar-probes       | none       | delete  | look_back.days and one more; only with look_back.days |
+| victim-reports      | as sent    | delete  | 3 days: nobody can erase one person's report in it    |
 | gallery-changes     | identity   | compact | for good, the newest per identity; one partition      |
 
 What is withdrawn from the gallery leaves the log of the broker within `max.compaction.lag.ms` and a day.
@@ -45,17 +47,21 @@ class TopicSettings:
     configs: tuple[tuple[str, str], ...]
 
 
-def topic_table(topics: Topics, kafka: Kafka) -> tuple[TopicSettings, ...]:
-    """The topics of Likeness."""
+def topic_table(topics: Topics, kafka: Kafka, probe_days: int = 0) -> tuple[TopicSettings, ...]:
+    """The topics of Likeness. probe_days: for how long the faces of avatars are kept (look_back.days)."""
 
     def deleting(name: str, days: int) -> TopicSettings:
         configs = {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
         return settings(name, topics.partitions, configs)
 
     def settings(name: str, partitions: int, configs: dict[str, str]) -> TopicSettings:
-        largest = kafka.max_message_bytes if name == topics.uploads else kafka.max_outcome_bytes
+        largest = kafka.max_message_bytes if name in (topics.uploads, topics.reports) else kafka.max_outcome_bytes
         configs |= {"max.message.bytes": str(largest)}
         return TopicSettings(name, partitions, topics.replication_factor, tuple(configs.items()))
+
+    def reports(name: str) -> TopicSettings:
+        configs = {"cleanup.policy": "delete", "retention.ms": str(3 * _DAY_MS), "segment.ms": str(_HOUR_MS)}
+        return settings(name, topics.partitions, configs)
 
     compacting = {
         "cleanup.policy": "compact",
@@ -69,6 +75,8 @@ def topic_table(topics: Topics, kafka: Kafka) -> tuple[TopicSettings, ...]:
         deleting(topics.reviews, days=30),
         deleting(topics.dead_letters, days=14),
         deleting(topics.decisions, days=30),
+        *((reports(topics.reports),) if topics.reports else ()),
+        *((deleting(topics.probes, days=probe_days + 1),) if probe_days else ()),
         settings(topics.gallery_changes, 1, compacting),
     )
 
@@ -79,14 +87,15 @@ def probe_topic(topics: Topics) -> TopicSettings:
     return TopicSettings(f"{topics.screenings}-probe", 1, topics.replication_factor, configs)
 
 
-def ensure_topics(admin: KafkaAdminClient, topics: Topics, kafka: Kafka) -> tuple[str, ...]:
+def ensure_topics(admin: KafkaAdminClient, topics: Topics, kafka: Kafka, probe_days: int = 0) -> tuple[str, ...]:
     """Create the topics of screening that are missing and return their names; several processes may do so at the same
     time.
 
     Topics that exist are left as they are. Raises TopicMissing when `topics.create` is false or the broker refuses,
     and TopicUnfit when the gallery's topic would forget its entries with time.
     """
-    ours = tuple(topic for topic in topic_table(topics, kafka) if topic.name != topics.decisions)
+    others = (topics.decisions, topics.reports)
+    ours = tuple(topic for topic in topic_table(topics, kafka, probe_days) if topic.name not in others)
     created = create_missing(admin, ours, topics.create)
     if topics.gallery_changes not in created:
         _check_gallery(admin, topics.gallery_changes)
@@ -96,6 +105,12 @@ def ensure_topics(admin: KafkaAdminClient, topics: Topics, kafka: Kafka) -> tupl
 def ensure_console_topics(admin: KafkaAdminClient, topics: Topics, kafka: Kafka) -> tuple[str, ...]:
     """As `ensure_topics`, for the two topics of the moderation console. Raises TopicMissing."""
     ours = tuple(topic for topic in topic_table(topics, kafka) if topic.name in (topics.reviews, topics.decisions))
+    return create_missing(admin, ours, topics.create)
+
+
+def ensure_report_topic(admin: KafkaAdminClient, topics: Topics, kafka: Kafka) -> tuple[str, ...]:
+    """As `ensure_topics`, for the topic of reports from platforms. Raises TopicMissing."""
+    ours = tuple(topic for topic in topic_table(topics, kafka) if topic.name == topics.reports)
     return create_missing(admin, ours, topics.create)
 
 

@@ -2,7 +2,8 @@
 
 1. portraits and models  2. broker  3. `likeness run`  4. enrol two public figures  5. upload, one event after
 the other, and wait for each outcome on the topics  6. table and contact sheet  7. `likeness serve`, until every
-review is a case. In a terminal all of it keeps running until Ctrl-C.
+review is a case  8. one victim's road, from the report to its withdrawal. In a terminal all of it keeps running until
+Ctrl-C.
 """
 
 import os
@@ -26,8 +27,9 @@ from demo.events import ARDERN, ARDERN_ACCOUNT, MACRON, DemoEvent, make_events
 from demo.portraits import PORTRAITS, fetch_portraits
 from demo.program import running, wait_until_ready
 from demo.sheet import SheetEntry, contact_sheet
-from demo.table import outcome_table
+from demo.table import outcome_table, road_table
 from demo.uploads import Outcome, upload_all
+from demo.victim import NOTE, VICTIM, Surroundings, victims_road
 from detector.packs import PackError, pull, read_packs
 from likeness.enrolling import Enroller
 from likeness.workbench import open_workbench
@@ -54,11 +56,11 @@ def main() -> int:
         port = stack.enter_context(_serving(pictures))
         settings = _settings(home, broker, port)
         console.print(f"Kafka broker on {broker.bootstrap_servers}. Starting the screening consumer ...")
-        log = home / "work" / "consumer.log"
-        stack.enter_context(running("run", settings, log))
+        consumer_log = home / "work" / "consumer.log"
+        stack.enter_context(running("run", settings, consumer_log))
         references = _enrol(settings, portraits)
         console.print("Enrolled Emmanuel Macron (2014) and Jacinda Ardern (2018), one photo each.\n")
-        wait_until_ready(settings, log, f"likeness_gallery_references {len(references)}.0")
+        wait_until_ready(settings, consumer_log, f"likeness_gallery_references {len(references)}.0")
         events = make_events(portraits)
         outcomes = upload_all(settings, events, pictures, port)
         console.print(outcome_table(events, outcomes))
@@ -74,18 +76,25 @@ def main() -> int:
         wait_until_ready(moderation, log)
         reviews = [outcome.review for outcome in outcomes if outcome.review]
         cases = wait_for_cases(desk, reviews)
+        address, password = f"http://127.0.0.1:{moderation.web.port}", add_lead(desk)
+        console.print(f"\nOne victim's road. {NOTE}\n")
+        around = Surroundings(settings, address, desk, password, len(references), consumer_log, pictures, port)
+        stages = victims_road(around, portraits[VICTIM].read_bytes())
+        console.print(road_table(stages))
+        walked = all(stage.right for stage in stages)
         console.print(
             f"{right} of {len(events)} uploads ended as expected, {cases} of {len(reviews)} reviews are cases for "
-            f"moderators; {time.monotonic() - started:.1f} s in all.\nContact sheet: {sheet}"
+            f"moderators, the victim's road went {'as it must' if walked else 'WRONG'}; "
+            f"{time.monotonic() - started:.1f} s in all.\nContact sheet: {sheet}"
         )
         if sys.stdin.isatty() and sys.stdout.isatty():
-            address, password = f"http://127.0.0.1:{moderation.web.port}", add_lead(desk)
             console.print(f"  the console  {address}  login {LOGIN}, password {password}", highlight=False)
+            console.print(f"  to report    {address}/report", highlight=False)
             console.print(f"  the sheet    http://127.0.0.1:{port}/{sheet.name}", highlight=False)
             console.print(f"  the metrics  http://127.0.0.1:{settings.http.port}/metrics", highlight=False)
             console.print("Ctrl-C ends the demo.")
             _sleep_until_interrupted()
-    return 0 if right == len(events) and cases == len(reviews) else 1
+    return 0 if right == len(events) and cases == len(reviews) and walked else 1
 
 
 def _forget_settings() -> None:

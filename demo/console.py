@@ -11,7 +11,7 @@ from config import Settings
 from demo.broker import free_port
 from records.database import open_database
 from records.errors import UnknownCase
-from records.keys import load_master_key
+from records.keys.open_master_key import open_master_key
 from web.desk import Desk, open_desk
 
 USUAL_PORT = 8080
@@ -32,7 +32,7 @@ def console_settings(settings: Settings) -> Settings:
 def demo_desk(settings: Settings) -> Iterator[Desk]:
     """The records that the console's pages work with."""
     with closing(open_database(settings.database_url)) as database:
-        yield open_desk(settings, database, load_master_key(None, settings.master_key_file, create=False))
+        yield open_desk(settings, database, open_master_key(settings.keys, settings.master_key_file, create=False))
 
 
 def wait_for_cases(desk: Desk, reviews: Sequence[Mapping[str, Any]], seconds: float = 30.0) -> int:

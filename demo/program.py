@@ -1,4 +1,4 @@
-"""`likeness` as processes of their own, as in production: the screening consumer and the moderation console."""
+"""`likeness` as processes of their own, as in production: the screening consumer, the console, and single commands."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +33,13 @@ def running(command: str, settings: Settings, log: Path) -> Iterator[None]:
             process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def asked(words: Sequence[str], settings: Settings) -> tuple[bool, str]:
+    """Whether `likeness WORDS` ended well under `settings`, and the last line that it wrote."""
+    command = [sys.executable, "-m", "likeness", *words]
+    ran = subprocess.run(command, env=_environment(settings), capture_output=True, text=True, check=False)
+    return ran.returncode == 0, (ran.stdout + ran.stderr).strip().rpartition("\n")[2]
 
 
 def wait_until_ready(settings: Settings, log: Path, metric: str = "", seconds: float = 60.0) -> None:

@@ -1,10 +1,11 @@
-"""The table of the demo: what was uploaded, and what became of it."""
+"""The tables of the demo: what was uploaded and what became of it, and how one victim fared."""
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from demo.events import DemoEvent
 from demo.uploads import Outcome
+from demo.victim import Stage
 
 
 def outcome_table(events: list[DemoEvent], outcomes: list[Outcome]) -> Table:
@@ -31,4 +32,16 @@ def outcome_table(events: list[DemoEvent], outcomes: list[Outcome]) -> Table:
             f"{outcome.milliseconds:.0f} ms",
             "yes" if outcome.matches(event) else f"[red]NO: {event.expected}[/]",
         )
+    return table
+
+
+def road_table(stages: list[Stage]) -> Table:
+    """A row a stage of the victim's road."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("what happens", "what comes of it"):
+        table.add_column(column)
+    table.add_column("time", justify="right")
+    table.add_column("as expected")
+    for stage in stages:
+        table.add_row(stage.title, stage.outcome, f"{stage.seconds:.1f} s", "yes" if stage.right else "[red]NO[/]")
     return table

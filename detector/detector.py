@@ -25,6 +25,7 @@ from detector.matching import Matcher
 from detector.picture import PictureRejected
 from detector.policy import Policy, Thresholds
 from detector.probing import Probes, Seen, screening_failed
+from detector.searchable import SearchableGallery
 from detector.verdict import ForeignText, Upload, Verdict
 from detector.watermark import TextLine, foreign_handles
 
@@ -73,7 +74,7 @@ class Detector:
         self._thread.start()
 
     @property
-    def index(self) -> GalleryIndex:
+    def index(self) -> SearchableGallery:
         return self._matcher.index
 
     @property
@@ -87,9 +88,9 @@ class Detector:
 
     @property
     def indexes(self) -> list[GalleryIndex]:
-        """Every index that must follow the gallery: this detector's, and its shadow's if that has its own."""
-        shadow = [self.shadow.index] if self.shadow else []
-        return [self.index, *(index for index in shadow if index is not self.index)]
+        """Those in memory, which must follow the gallery: this detector's, and its shadow's if that has its own."""
+        asked = [self.index, *([self.shadow.index] if self.shadow else [])]
+        return [index for index in dict.fromkeys(asked) if isinstance(index, GalleryIndex)]
 
     def submit(self, upload: Upload) -> "Future[Verdict]":
         """The verdict to come; whatever the picture is, it has one. Never blocks. Can be cancelled until the picture

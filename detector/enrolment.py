@@ -11,10 +11,10 @@ import numpy as np
 from detector.engine import FaceEngine
 from detector.fingerprint import fingerprint_of
 from detector.identity import Embedding, Fingerprint
-from detector.index import GalleryIndex, Match
 from detector.picture import PictureRejected
 from detector.probing import Probes
-from detector.quality import quality, sharpness
+from detector.quality import covered, quality, sharpness
+from detector.searchable import Match, SearchableGallery
 from detector.template import reference_embedding
 from detector.verdict import Face
 
@@ -160,7 +160,7 @@ class Compared:
 
 
 def compare(
-    candidates: Sequence[Candidate], own_id: str | None, index: GalleryIndex, threshold: float
+    candidates: Sequence[Candidate], own_id: str | None, index: SearchableGallery, threshold: float
 ) -> list[Compared]:
     """Compares each of one identity's candidates with the gallery, with the others, and with what the index has of the
     identity; `threshold`: the cosine from which on faces are raised."""
@@ -175,7 +175,7 @@ def compare(
 
 
 def nearer_to_another(
-    embedding: Embedding, own: Sequence[Embedding], own_id: str | None, index: GalleryIndex, threshold: float
+    embedding: Embedding, own: Sequence[Embedding], own_id: str | None, index: SearchableGallery, threshold: float
 ) -> Match | None:
     """The match with another identity of `index` that is nearer than the identity's `own` other references, if any.
 
@@ -203,6 +203,8 @@ def _weakness(probes: Probes, number: int, limits: EnrolmentLimits) -> Enrolment
         return EnrolmentRefused(
             "face_too_blurred", f"The face's sharpness is {sharp:.2f}; at least {limits.min_sharpness:.2f} is needed."
         )
+    if covered(probes.crops[number]):
+        return EnrolmentRefused("quality_too_low", f"Something lies over the eyes or the mouth. {ADVICE['visibility']}")
     if face.quality < limits.min_quality:
         landmarks = np.array(face.landmarks, np.float32)
         weakest = quality(size, face.score, landmarks, probes.crops[number]).weakest

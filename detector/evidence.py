@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.index import Found, Match
 from detector.judgement import ClaimMatch, Evidence, FaceMatch, PhotoMatch
 from detector.picture import Picture
 from detector.policy import Policy, Thresholds
 from detector.same_photo import same_photo
+from detector.searchable import Found, Match
 from detector.verdict import Face
 
 MOST_PHOTOS = 16
@@ -18,14 +18,15 @@ MOST_PHOTOS = 16
 
 
 def gather(
-    picture: Picture,
+    picture: Picture | None,
     faces: Sequence[Face],
     hashes: NDArray[np.uint64],
     found: Found,
     policy: Policy,
     thresholds: Thresholds,
 ) -> Evidence:
-    """The evidence about one avatar. hashes: (8, 4) uint64 of detector/fingerprint.py, or (0, 4)."""
+    """The evidence about one avatar. picture: None where its pixels are gone, so that a reference photo that its faces
+    were cut from is not known as such; hashes: (8, 4) uint64 of detector/fingerprint.py, or (0, 4)."""
     alike = [
         FaceMatch(face, match, matches)
         for face, matches in zip(faces, found.faces, strict=True)
@@ -41,7 +42,8 @@ def gather(
     known = {one.identity.id for one in photos}
     compared = {(id(one.face), one.match.identity.id): one for one in (*alike, *(claim.face for claim in claims))}
     unknown = [one for one in compared.values() if one.match.identity.id not in known]
-    photos += _same_by_face(picture, hashes, unknown, thresholds.near)
+    if picture is not None:
+        photos += _same_by_face(picture, hashes, unknown, thresholds.near)
     return Evidence(alike, photos, claims)
 
 

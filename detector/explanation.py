@@ -19,6 +19,11 @@ def explain_same_photo(name: str, photo: SamePhoto, *, cropped: bool) -> str:
     how = HOW[photo.transform]
     if cropped:
         return f"The avatar is part of a reference photo of {name}{how}: it shows about {photo.visible:.0%} of it."
+    if photo.hash_only:
+        return (
+            f"The avatar is the same picture as a photo of {name}{how}. That photo stayed with the person: "
+            "its fingerprint agrees, but there is nothing to compare with by eye."
+        )
     if photo.by == "picture":
         return f"The avatar is the same picture as a reference photo of {name}{how}."
     return f"The avatar shows the same photo of {name} as a reference{how}, edited or framed anew."

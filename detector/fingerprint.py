@@ -37,6 +37,8 @@ LONGEST_SIDE = 512
 """Pixels; a larger picture is shrunk below it by a whole factor first, which moves some 6 of the 256 bits."""
 
 _SIDE = 64
+_BAND = 8
+"""Places of one band: few are many small products, many are large ones with zeros."""
 _FREQUENCIES = np.arange(1, 17)
 _COSINES = np.sqrt(2 / _SIDE) * np.cos(np.pi / (2 * _SIDE) * np.outer(_FREQUENCIES, 2 * np.arange(_SIDE) + 1))
 _COSINES = _COSINES.astype(np.float32)
@@ -47,7 +49,7 @@ def pdq(pixels: NDArray[np.uint8]) -> tuple[Hash, int]:
 
     Up to 512 pixels it equals the reference implementation's in all but a few bits that lie on the median.
     """
-    small = _small(_luma(pixels))
+    small = _shrunk(_luma(pixels))[0, 0]
     return _bits((_COSINES @ small @ _COSINES.T)[None])[0], _quality(small)
 
 
@@ -57,18 +59,18 @@ def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     If the picture is a photo that was, say, rotated_90, then that row is the photo's own hash. (The reference
     implementation turns the coefficients instead, and is up to 30 bits off.)
     """
-    return _eight(_luma(pixels))
+    return _eight(_shrunk(_luma(pixels)))
 
 
 def hashes_to_search(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """(8, 4) uint64 as of `pdq_dihedral`, or (0, 4) for a picture of less than LEAST_QUALITY."""
-    luma = _luma(pixels)
-    return _eight(luma) if _quality(_small(luma)) >= LEAST_QUALITY else np.empty((0, 4), np.uint64)
+    shrunk = _shrunk(_luma(pixels))
+    return _eight(shrunk) if _quality(shrunk[0, 0]) >= LEAST_QUALITY else np.empty((0, 4), np.uint64)
 
 
 def pdq_of_squares(lumas: NDArray[np.float32]) -> NDArray[np.uint64]:
     """(N, 4) uint64: the hashes of many square pictures of one size, (N, S, S) float32 luma, S at most LONGEST_SIDE."""
-    shrink = _both_ways(lumas.shape[1])[:16]
+    shrink = _COSINES @ _shrinking(lumas.shape[1])
     return _bits(shrink @ lumas @ shrink.T)
 
 
@@ -105,16 +107,16 @@ def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return cv2.resize(blocks, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _small(luma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(64, 64) float32."""
-    rows, columns = _shrinking(luma.shape[0]), _shrinking(luma.shape[1])
-    return np.asarray(rows @ luma @ columns.T, np.float32)
+def _shrunk(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(2, 2, 64, 64) float32: the picture as it is and mirrored, by rows (first axis) and by columns."""
+    (down, rows), (across, columns) = _bands(luma.shape[0]), _bands(luma.shape[1])
+    lower = np.concatenate([weights @ luma[band] for band, weights in down])
+    small = np.concatenate([lower[:, band] @ weights.T for band, weights in across], axis=1)[rows][:, columns]
+    return np.ascontiguousarray(small.reshape(2, _SIDE, 2, _SIDE).swapaxes(1, 2))
 
 
-def _eight(luma: NDArray[np.float32]) -> NDArray[np.uint64]:
-    blocks = _both_ways(luma.shape[0]) @ luma @ _both_ways(luma.shape[1]).T
-    plain, across = blocks[:16, :16], blocks[:16, 16:]
-    down, both = blocks[16:, :16], blocks[16:, 16:]
+def _eight(shrunk: NDArray[np.float32]) -> NDArray[np.uint64]:
+    (plain, across), (down, both) = _COSINES @ shrunk @ _COSINES.T
     return _bits(np.stack([plain, across, across.T, both, down.T, both.T, down, plain.T]))
 
 
@@ -131,10 +133,20 @@ def _shrinking(length: int) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=128)
-def _both_ways(length: int) -> NDArray[np.float32]:
-    """(32, length): shrinking and cosine transform along an axis, forwards and then backwards."""
-    forwards = _COSINES @ _shrinking(length)
-    return np.vstack([forwards, forwards[:, ::-1]])
+def _bands(length: int) -> tuple[list[tuple[slice, NDArray[np.float32]]], NDArray[np.intp]]:
+    """Shrinking along an axis, forwards and backwards, in pieces: each place sees its neighbourhood alone, so products
+    with what lies there cost a fraction of one with all. Slices and their weights, and how to put 2 x 64 places in
+    order afterwards."""
+    both = np.concatenate([_shrinking(length), _shrinking(length)[:, ::-1]])
+    bands, order = [], []
+    for first in range(0, _SIDE, _BAND):
+        places = np.arange(first, first + _BAND)
+        places = np.concatenate([places, 2 * _SIDE - 1 - places])
+        seen = np.flatnonzero(both[places].any(axis=0))
+        band = slice(int(seen[0]), int(seen[-1]) + 1)
+        bands.append((band, np.ascontiguousarray(both[places, band])))
+        order.append(places)
+    return bands, np.argsort(np.concatenate(order))
 
 
 def _bits(coefficients: NDArray[np.floating]) -> NDArray[np.uint64]:

@@ -24,25 +24,31 @@ class Fingerprint:
     """What is kept of a photo to know it again after edits; see detector/fingerprint.py.
 
     `picture` and `face`: PDQ of the whole photo and of its aligned face crop, 32 bytes each; `picture_quality`: PDQ's,
-    0..100; `width`, `height` and `face_box`: pixels of the upright photo.
+    0..100; `width`, `height` and `face_box`: pixels of the upright photo. Of a photo that stayed with the person its
+    face is unknown: `face` and `face_box` are None.
     """
 
     picture: bytes
     picture_quality: int
-    face: bytes
+    face: bytes | None
     width: int
     height: int
-    face_box: Box
+    face_box: Box | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
     """One photo of an identity: its embeddings by model pack, each a unit vector, float32, (D,), and its fingerprint,
-    which photos enrolled by older releases lack."""
+    which photos enrolled by older releases lack. A photo that stayed with the person has a fingerprint alone."""
 
     id: str
     embeddings: dict[str, Embedding]
     fingerprint: Fingerprint | None = None
+
+    @property
+    def hash_only(self) -> bool:
+        """Whether the photo stayed with the person: the same picture is known again, the person is not."""
+        return self.fingerprint is not None and self.fingerprint.face is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

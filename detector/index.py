@@ -1,7 +1,8 @@
-"""The searchable form of the gallery in memory: faces by one matrix product, pictures by fingerprint, names by
-skeleton.
+"""The searchable form of the gallery in memory: faces by their vectors, pictures by fingerprint, names by skeleton.
 
 Changes come identity by identity, each with the identity's full state, and a search sees whole changes only.
+A search first sweeps the whole gallery for rows that may be near, while changes go on; then it holds changes up and
+compares these rows and all that have changed since it began. So its answer is that of the gallery as it is then.
 """
 
 import threading
@@ -12,92 +13,52 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.face_rows import FaceRows
 from detector.fingerprint import LEAST_QUALITY, TRANSFORMS, Hash, hash_from
 from detector.fingerprint_index import FingerprintIndex
-from detector.identity import PICTURE_LIMIT, Fingerprint, Identity
+from detector.identity import Fingerprint, Identity
+from detector.index_rows import Rows
 from detector.names import NameIndex
-from detector.template import template
-from detector.verdict import NameClaim, SamePhoto
+from detector.people import Known, People
+from detector.searchable import ClaimFound, Found, GalleryOfAnotherPack, Match, PictureFound, Query
+from detector.template import templates
+from detector.verdict import SamePhoto
 
-FIRST_CAPACITY = 1024
 PROBES_AT_ONCE = 64
 """Bounds the memory of a search: a batch of crowded pictures may hold thousands of faces."""
 
 
-class GalleryOfAnotherPack(Exception):
-    """The gallery holds references that cannot be searched with this model pack: they would be unprotected."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Match:
-    """The nearest reference of one identity to a probe. `similarity`: cosine, -1..1, of it or of their template."""
+class _Changed:
+    """Rows set since a search began: of faces, and of hashes of photos that stayed with the person."""
 
-    identity: Identity
-    reference_id: str
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
-    """What is asked about one avatar. embeddings: (F, D) float32 unit vectors of its faces; pictures: (8, 4) uint64,
-    its fingerprint under detector/fingerprint.py's TRANSFORMS, or (0, 4) for a picture too flat to have one."""
-
-    embeddings: NDArray[np.float32]
-    pictures: NDArray[np.uint64]
-    display_name: str | None = None
-    handle: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PictureFound:
-    """A reference whose photo is the avatar's picture."""
-
-    identity: Identity
-    reference_id: str
-    photo: SamePhoto
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClaimFound:
-    """An identity whose name the profile claims; `face`: number of the avatar's face most like it; `comparisons`: how
-    many were made for the names that the profile claims."""
-
-    claim: NameClaim
-    face: int
-    match: Match
-    comparisons: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What the gallery holds about one avatar; `faces`: the matches of each face, most similar first."""
-
-    faces: list[list[Match]]
-    pictures: list[PictureFound] = field(default_factory=list)
-    claims: list[ClaimFound] = field(default_factory=list)
+    faces: set[int] = field(default_factory=set)
+    hashes: set[int] = field(default_factory=set)
 
 
 class GalleryIndex:
-    """All active references of one model pack; one writer, any number of searching threads.
+    """All active references of one model pack: a SearchableGallery that takes changes.
 
-    A row of the matrix is a reference, or the template of an identity's several references; rows of removed references
-    are zero, which matches nothing, and are used again.
+    One writer, any number of searching threads. A row of faces is a reference, or the template of an identity's several
+    references. References whose photo stayed with the person have no face to compare with: their fingerprints have rows
+    of their own.
     """
 
-    def __init__(self, pack: str, dimension: int) -> None:
+    def __init__(self, pack: str, dimension: int, threads: int = 0) -> None:
+        """`threads`: of one search of a large gallery, 0 = one per core."""
         self.pack = pack
         self.dimension = dimension
         self._lock = threading.RLock()
-        self._matrix = np.zeros((FIRST_CAPACITY, dimension), np.float32)
+        self._searches: list[_Changed] = []
+        self._people = People()
+        self._removed: dict[str, int] = {}
+        self._faces = FaceRows(dimension, threads)
         self._pictures = FingerprintIndex()
+        self._hash_only = Rows()
+        self._hashes = FingerprintIndex()
         self._names = NameIndex()
-        self._owners: list[tuple[Identity, str | None] | None] = []
         self._templates = 0
-        self._free: list[int] = []
-        self._rows: dict[str, list[int]] = {}
-        self._identities: dict[str, Identity] = {}
-        self._sequences: dict[str, int] = {}
-        self._without_embedding: dict[str, int] = {}
+        self._without_embedding = 0
         self._version = 0
 
     @property
@@ -108,29 +69,26 @@ class GalleryIndex:
     @property
     def comparisons(self) -> int:
         """With how many embeddings a face is compared: references, and the template of who has several."""
-        return len(self._owners) - len(self._free)
+        return len(self._faces.rows)
 
     @property
     def references(self) -> int:
-        """References that are searched."""
-        return self.comparisons - self._templates
+        """References that are searched, by face or by picture alone."""
+        return self.comparisons - self._templates + len(self._hash_only)
 
     @property
     def identities(self) -> int:
-        return len(self._identities)
+        return len(self._people)
 
     @property
     def without_embedding(self) -> int:
-        """References that cannot be searched, having no embedding of this index's pack."""
-        return sum(self._without_embedding.values())
+        """References that cannot be searched: of their faces there is no embedding of this index's pack."""
+        return self._without_embedding
 
     def require_searchable(self) -> None:
         """Raises GalleryOfAnotherPack when `without_embedding` is not 0."""
         if self.without_embedding:
-            raise GalleryOfAnotherPack(
-                f"{self.without_embedding} references of the gallery have no embedding of model pack {self.pack} and "
-                "would be unprotected: run `likeness gallery reembed`, or the pack they were made with (models.pack)."
-            )
+            raise GalleryOfAnotherPack(self.without_embedding, self.pack)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -141,27 +99,34 @@ class GalleryIndex:
     def apply(self, identity: Identity) -> bool:
         """Take the identity's new state in place of the old. False, and nothing done, if a newer one is known. Raises
         ValueError, with nothing done, for embeddings that are none of this pack's."""
-        usable = [reference for reference in identity.references if self.pack in reference.embeddings]
+        return self.apply_all([identity])[0]
+
+    def apply_all(self, identities: Sequence[Identity]) -> list[bool]:
+        """`apply` for many in a fraction of the time; of one identity's states only the newest can be taken. Raises
+        ValueError, with nothing done for any of them."""
         # Made before anything is dropped: a change that cannot be taken in leaves the identity as it was.
-        vectors = self._vectors([reference.embeddings[self.pack] for reference in usable])
+        faces = [
+            [one.embeddings[self.pack] for one in identity.references if self.pack in one.embeddings]
+            for identity in identities
+        ]
+        vectors, several = self._stacked(faces)
+        newest = {one.id: number for number, one in sorted(enumerate(identities), key=lambda each: each[1].sequence)}
         with self._lock:
-            if not self._is_newer(identity.id, identity.sequence):
-                return False
-            self._drop(identity.id)
-            self._identities[identity.id] = identity
-            if missing := len(identity.references) - len(usable):
-                self._without_embedding[identity.id] = missing
-            rows = self._take_rows(len(vectors))
-            self._matrix[rows] = vectors
-            if len(vectors) > len(usable):
-                self._owners[rows[-1]] = (identity, None)
-                self._templates += 1
-            for row, reference in zip(rows, usable, strict=False):
-                self._owners[row] = (identity, reference.id)
-                self._pictures.set_row(row, _hash(reference.fingerprint))
-            self._rows[identity.id] = rows
-            self._names.set(identity.id, identity.name)
-            return True
+            taken = [
+                newest[one.id] == number and self._is_newer(one.id, one.sequence)
+                for number, one in enumerate(identities)
+            ]
+            rows = np.full(len(vectors), -1)
+            first, made = 0, len(vectors) - len(several)
+            for number, (identity, own) in enumerate(zip(identities, faces, strict=True)):
+                if taken[number]:
+                    known = self._put(identity, has_template=number in several)
+                    rows[first : first + len(own)] = known.faces
+                    if known.template_row is not None:
+                        rows[made + several[number]] = known.template_row
+                first += len(own)
+            self._faces.vectors.set(rows[rows >= 0], vectors[rows >= 0])
+            return taken
 
     def remove(self, identity_id: str, sequence: int) -> bool:
         """Forget the identity as of `sequence`. False, and nothing done, if a newer state is known."""
@@ -169,135 +134,186 @@ class GalleryIndex:
             if not self._is_newer(identity_id, sequence):
                 return False
             self._drop(identity_id)
+            self._names.drop(identity_id)
+            self._removed[identity_id] = sequence
             return True
 
     def embeddings(self, identity_id: str) -> list[NDArray[np.float32]]:
-        """Copies of the identity's embeddings, (D,) float32 each; none for an unknown identity."""
+        """The embeddings of the identity's references, (D,) float32 each; none for an unknown identity."""
         with self._lock:
-            rows = self._rows.get(identity_id, ())
-            return [self._matrix[row].copy() for row in rows if self._owner(row)[1] is not None]
+            known = self._people.get(identity_id)
+            return [] if known is None else list(self._faces.vectors.get(known.faces))
 
     def search(self, probes: NDArray[np.float32], threshold: float) -> tuple[list[list[Match]], int]:
         """For each probe of (P, D) float32 unit vectors: per identity at or above `threshold` its nearest reference,
         most similar first; and the gallery version searched."""
-        with self._lock:
-            found: list[list[Match]] = []
-            for start in range(0, len(probes), PROBES_AT_ONCE):
-                found += self._search(probes[start : start + PROBES_AT_ONCE], threshold)
-            return found, self._version
+        query = Query(probes, np.empty((0, 4), np.uint64))
+        (found,), version, _ = self.look_up([query], lambda comparisons: threshold)
+        return found.faces, version
 
     def look_up(self, queries: Sequence[Query], lowest: Callable[[int], float]) -> tuple[list[Found], int, int]:
-        """What the gallery holds about each query, the gallery version searched and its number of comparisons.
+        """What the gallery holds about each query, the gallery version searched, and the number of comparisons.
 
         `lowest`: the cosine worth finding, given the number of comparisons.
         """
-        with self._lock:
-            embeddings = [query.embeddings for query in queries]
-            probes = np.concatenate(embeddings) if embeddings else np.empty((0, self.dimension), np.float32)
-            matches: list[list[Match]] = []
-            threshold = lowest(self.comparisons)
-            for start in range(0, len(probes), PROBES_AT_ONCE):
-                matches += self._search(probes[start : start + PROBES_AT_ONCE], threshold)
-            found, first = [], 0
-            for query in queries:
-                faces = matches[first : first + len(query.embeddings)]
-                first += len(query.embeddings)
-                found.append(Found(faces, self._find_pictures(query), self._find_claims(query)))
-            return found, self._version, self.comparisons
+        probes = np.concatenate([np.empty((0, self.dimension), np.float32), *(query.embeddings for query in queries)])
+        batches = [probes[start : start + PROBES_AT_ONCE] for start in range(0, len(probes), PROBES_AT_ONCE)]
+        with self._changes() as (changed, comparisons):
+            threshold = lowest(comparisons)
+            near = [self._faces.near(batch, threshold) for batch in batches]
+            pictures = [(self._pictures.near(one.pictures), self._hashes.near(one.pictures)) for one in queries]
+            with self._lock:
+                people = _Unpacked(self._people)
+                best = [
+                    self._faces.best(batch, threshold, _with(rows, changed.faces))
+                    for batch, rows in zip(batches, near, strict=True)
+                ]
+                probed = zip(probes, (each for batch in best for each in batch), strict=True)
+                matches = [
+                    [self._match(people[owner], row, probe, similarity) for similarity, row, owner in hits]
+                    for probe, hits in probed
+                ]
+                found, first = [], 0
+                for query, (by_face, by_hash) in zip(queries, pictures, strict=True):
+                    last = first + len(query.embeddings)
+                    alike = self._pictures_among(query, people, _with(by_face, changed.faces), self._pictures)
+                    alike += self._pictures_among(query, people, _with(by_hash, changed.hashes), self._hashes)
+                    found.append(Found(matches[first:last], alike, self._claims(query, people)))
+                    first = last
+                return found, self._version, comparisons
 
-    def _find_pictures(self, query: Query) -> list[PictureFound]:
-        if not len(query.pictures):
-            return []
+    @contextmanager
+    def _changes(self) -> Iterator[tuple[_Changed, int]]:
+        """The rows that change from now on, and the number of comparisons now."""
+        changed = _Changed()
+        with self._lock:
+            self._searches.append(changed)
+            comparisons = self.comparisons
+        try:
+            yield changed, comparisons
+        finally:
+            with self._lock:
+                self._searches.remove(changed)
+
+    def _pictures_among(
+        self, query: Query, people: "_Unpacked", rows: NDArray[np.int64], pictures: FingerprintIndex
+    ) -> list[PictureFound]:
+        hash_only = pictures is self._hashes
+        owners = (self._hash_only if hash_only else self._faces.rows).owners
         found = []
-        for row, distance, transform in self._pictures.search(query.pictures, PICTURE_LIMIT):
-            identity, reference_id = self._owner(row)
-            assert reference_id is not None, "a template has no picture"
-            photo = SamePhoto("picture", distance, TRANSFORMS[transform], visible=1.0)
-            found.append(PictureFound(identity, reference_id, photo))
+        for row, distance, transform in pictures.compare(query.pictures, rows):
+            known = people[owners[row] or ""]
+            reference_id = known.reference_of(row, known.hash_rows if hash_only else known.face_rows)
+            photo = SamePhoto("picture", distance, TRANSFORMS[transform], 1.0, hash_only=hash_only)
+            found.append(PictureFound(known.identity, reference_id, photo))
         return found
 
-    def _find_claims(self, query: Query) -> list[ClaimFound]:
+    def _claims(self, query: Query, people: "_Unpacked") -> list[ClaimFound]:
         if not len(query.embeddings) or not (query.display_name or query.handle):
             return []
-        found = []
         claims = self._names.claimed(query.display_name, query.handle)
-        rows_of = {identity_id: self._rows.get(identity_id, []) for identity_id, _ in claims}
+        rows_of = {identity_id: people[identity_id].compared for identity_id, _ in claims}
         comparisons = len(query.embeddings) * sum(map(len, rows_of.values()))
+        found = []
         for identity_id, claim in claims:
             if rows := rows_of[identity_id]:
-                similarities = query.embeddings @ self._matrix[rows].T
+                similarities = query.embeddings @ self._faces.vectors.get(rows).T
                 face, place = divmod(int(similarities.argmax()), len(rows))
-                match = self._match(rows[place], query.embeddings[face], float(similarities[face, place]))
+                similarity = float(similarities[face, place])
+                match = self._match(people[identity_id], rows[place], query.embeddings[face], similarity)
                 found.append(ClaimFound(claim, face, match, comparisons))
         return found
 
-    def _search(self, probes: NDArray[np.float32], threshold: float) -> list[list[Match]]:
-        similarities = probes @ self._matrix[: len(self._owners)].T
-        best: list[dict[str, tuple[float, int]]] = [{} for _ in probes]
-        for probe, row in np.argwhere(similarities >= threshold).tolist():
-            owner = self._owners[row]
-            if owner is None:
-                continue
-            similarity = float(similarities[probe, row])
-            known = best[probe].get(owner[0].id)
-            if known is None or similarity > known[0]:
-                best[probe][owner[0].id] = (similarity, row)
-        return [
-            [self._match(row, probe, similarity) for similarity, row in sorted(rows.values(), reverse=True)]
-            for probe, rows in zip(probes, best, strict=True)
-        ]
-
-    def _match(self, row: int, probe: NDArray[np.float32], similarity: float) -> Match:
+    def _match(self, known: Known, row: int, probe: NDArray[np.float32], similarity: float) -> Match:
         """The match with `row`; one with a template names the reference that is nearest."""
-        identity, reference_id = self._owner(row)
-        if reference_id is None:
-            references = [one for one in self._rows[identity.id] if one != row]
-            reference_id = self._owner(references[int((self._matrix[references] @ probe).argmax())])[1]
-        assert reference_id is not None
-        return Match(identity, reference_id, similarity)
+        if row == known.template_row:
+            row = known.faces[int((self._faces.vectors.get(known.faces) @ probe).argmax())]
+        return Match(known.identity, known.reference_of(row, known.face_rows), similarity)
 
-    def _vectors(self, embeddings: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """(K, D) of K references, with their template in the last row if there are several."""
-        if not embeddings:
-            return np.empty((0, self.dimension), np.float32)
-        vectors = np.stack(embeddings)
-        if vectors.shape[1:] != (self.dimension,) or not np.isfinite(vectors).all():
-            raise ValueError(f"embeddings of {self.pack} have {self.dimension} finite numbers, not {vectors.shape[1:]}")
-        return vectors if len(vectors) == 1 else np.vstack([vectors, template(vectors)[None]])
-
-    def _owner(self, row: int) -> tuple[Identity, str | None]:
-        owner = self._owners[row]
-        assert owner is not None
-        return owner
+    def _stacked(self, faces: Sequence[Sequence[NDArray[np.float32]]]) -> tuple[NDArray[np.float32], dict[int, int]]:
+        """(K + T, D) of all K `faces`, and of the templates of the T lists that are several; those lists' numbers, each
+        with that of its template among templates."""
+        vectors = [vector for own in faces for vector in own]
+        if wrong := {vector.shape for vector in vectors} - {(self.dimension,)}:
+            raise ValueError(f"embeddings of {self.pack} have {self.dimension} finite numbers, not {wrong}")
+        stacked = np.array(vectors, np.float32).reshape(-1, self.dimension)
+        if not np.isfinite(stacked).all():
+            raise ValueError(f"embeddings of {self.pack} have {self.dimension} finite numbers, and some here are not")
+        filled = [number for number, own in enumerate(faces) if own]
+        if not filled:
+            return stacked, {}
+        counts = np.array([len(faces[number]) for number in filled])
+        made = templates(stacked, np.cumsum(counts) - counts)[counts > 1]
+        several = np.array(filled)[counts > 1].tolist()
+        return np.concatenate([stacked, made]), {number: place for place, number in enumerate(several)}
 
     def _is_newer(self, identity_id: str, sequence: int) -> bool:
-        if sequence <= self._sequences.get(identity_id, 0):
+        if sequence <= (self._people.sequence(identity_id) or self._removed.get(identity_id, 0)):
             return False
-        self._sequences[identity_id] = sequence
         self._version = max(self._version, sequence)
         return True
 
-    def _drop(self, identity_id: str) -> None:
-        for row in self._rows.pop(identity_id, ()):
-            self._templates -= self._owner(row)[1] is None
-            self._matrix[row] = 0
-            self._owners[row] = None
-            self._pictures.set_row(row, None)
-            self._free.append(row)
-        self._names.drop(identity_id)
-        self._identities.pop(identity_id, None)
-        self._without_embedding.pop(identity_id, None)
+    def _put(self, identity: Identity, *, has_template: bool) -> Known:
+        """The identity with rows, whose vectors are still to be set."""
+        before = self._drop(identity.id)
+        face_rows: list[int | None] = []
+        hash_rows: list[int | None] = []
+        for reference in identity.references:
+            has_face = self.pack in reference.embeddings
+            face_rows.append(self._faces.rows.take(identity.id) if has_face else None)
+            hash_only = reference.hash_only and not has_face
+            hash_rows.append(self._hash_only.take(identity.id) if hash_only else None)
+            if (picture := _hash(reference.fingerprint)) is None:
+                continue
+            if (row := face_rows[-1]) is not None:
+                self._pictures.set_row(row, picture)
+            if (row := hash_rows[-1]) is not None:
+                self._hashes.set_row(row, picture)
+        template_row = self._faces.rows.take(identity.id) if has_template else None
+        known = Known(identity, tuple(face_rows), tuple(hash_rows), template_row)
+        self._people.put(known)
+        if before is None or before.identity.name != identity.name:
+            self._names.set(identity.id, identity.name)
+        self._removed.pop(identity.id, None)
+        self._templates += has_template
+        self._without_embedding += known.missing
+        for search in self._searches:
+            search.faces.update(known.compared)
+            search.hashes.update(known.hashes)
+        return known
 
-    def _take_rows(self, count: int) -> list[int]:
-        rows = [self._free.pop() for _ in range(min(count, len(self._free)))]
-        fresh = count - len(rows)
-        start = len(self._owners)
-        while start + fresh > len(self._matrix):
-            grown = np.zeros((2 * len(self._matrix), self.dimension), np.float32)
-            grown[:start] = self._matrix[:start]
-            self._matrix = grown
-        self._owners.extend([None] * fresh)
-        return rows + list(range(start, start + fresh))
+    def _drop(self, identity_id: str) -> Known | None:
+        """What was known of the identity, without its rows; its name stays filed."""
+        known = self._people.pop(identity_id)
+        if known is None:
+            return None
+        self._faces.free(known.compared)
+        self._hash_only.free(known.hashes)
+        for row in known.faces:
+            self._pictures.set_row(row, None)
+        for row in known.hashes:
+            self._hashes.set_row(row, None)
+        self._templates -= known.template_row is not None
+        self._without_embedding -= known.missing
+        return known
+
+
+class _Unpacked(dict[str, Known]):
+    """The people whom one search found, each unpacked once."""
+
+    def __init__(self, people: People) -> None:
+        super().__init__()
+        self._people = people
+
+    def __missing__(self, identity_id: str) -> Known:
+        known = self._people.get(identity_id)
+        assert known is not None, "who owns a row or a name is known"
+        self[identity_id] = known
+        return known
+
+
+def _with(rows: NDArray[np.int64], changed: set[int]) -> NDArray[np.int64]:
+    return np.union1d(rows, np.fromiter(changed, np.int64, len(changed))) if changed else rows
 
 
 def _hash(fingerprint: Fingerprint | None) -> Hash | None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from insightface.app import FaceAnalysis
 from insightface.utils.storage import ensure_available
 from numpy.typing import NDArray
 
 from detector.engine import Detections
 from detector.packs import ModelPack, PackError, sha256_of, verify_file
+from detector.prepare import prepare_graph
+from detector.sessions import cpu_options, cpu_session
 
 
 class InsightFacePack:
@@ -27,19 +28,19 @@ class InsightFacePack:
             raise PackError(f"Model pack {folder} is missing: run `likeness models pull {folder.name}`.")
         for file in declared.files if declared else ():
             verify_file(file, folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
             self._models = FaceAnalysis(
                 name=str(folder),
                 allowed_modules=["detection", "recognition"],
                 providers=["CPUExecutionProvider"],
-                sess_options=options,
+                sess_options=cpu_options(threads),
             )
             self._models.prepare(ctx_id=0, det_thresh=min_score)
             self._recogniser = self._models.models["recognition"]
+            # Nobody has declared what must come of it, so it is made anew at every start.
+            self._recogniser.session = cpu_session(
+                prepare_graph(Path(self._recogniser.model_file).read_bytes()), threads
+            )
             if not self._models.det_model.use_kps:
                 raise ValueError("its detector gives no landmarks")
         except Exception as error:  # insightface raises whatever its parsing meets, AssertionError included

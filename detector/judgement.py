@@ -15,10 +15,10 @@ from detector.explanation import (
     explain_same_photo,
 )
 from detector.identity import Identity
-from detector.index import Match
 from detector.policy import CLEAR_MARGIN, Policy, Thresholds
 from detector.priority import priority
 from detector.same_photo import CROPPED_BELOW
+from detector.searchable import Match
 from detector.verdict import (
     Face,
     Finding,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from detector.challenge import ChallengeSeen, look_at_challenge
 from detector.engine import EngineFacts, FaceEngine
 from detector.enrolment import EnrolmentLimits, EnrolmentRefused, Judged, judge_faces
 from detector.open_engine import open_engine
@@ -28,7 +29,11 @@ class Looking(Protocol):
     """Does what costs time and meets hostile bytes; nothing blocks but `close`."""
 
     def look(self, picture: bytes) -> Future[Seen]:
-        """Faces, embeddings and fingerprint of a picture; without crops where it is done elsewhere."""
+        """Faces, embeddings and fingerprint of a picture; where it is done elsewhere, no more than a verdict needs."""
+        ...
+
+    def show(self, picture: bytes) -> Future[Seen]:
+        """As `look`, with the pixels in colour."""
         ...
 
     def read(self, picture: bytes) -> Future[list[TextLine]]:
@@ -50,6 +55,9 @@ class InThreads:
 
     def look(self, picture: bytes) -> Future[Seen]:
         return self.pool.submit(self.prober.look, picture)
+
+    def show(self, picture: bytes) -> Future[Seen]:
+        return self.look(picture)
 
     def read(self, picture: bytes) -> Future[list[TextLine]]:
         assert self._reader is not None, "no text is read without a reader"
@@ -86,27 +94,33 @@ class WorkerNeeds:
 
 
 class _Work:
-    """A worker's three kinds of jobs: a picture is looked at, its text is read, or it is judged as a reference."""
+    """A worker's jobs: a picture is looked at, its text is read, it is judged as a reference or as a challenge."""
 
     def __init__(self, engine: FaceEngine, beside: FaceEngine | None, needs: WorkerNeeds) -> None:
         self.facts = EngineFacts.of(engine), beside and EngineFacts.of(beside)
         self._prober = Prober(engine, needs.pictures, needs.faces, beside)
         self._reader = WatermarkReader()  # loads at the first reading, in the worker that reads
 
-    def __call__(self, job: "_Job") -> Seen | list[TextLine] | list[Judged]:
+    def __call__(self, job: "_Job") -> Seen | list[TextLine] | list[Judged] | ChallengeSeen | EnrolmentRefused:
+        if job.kind == "challenge":
+            assert job.limits is not None and job.code is not None
+            return _challenge(self._prober, self._reader, job.picture, job.code, job.limits)
         if job.kind == "judge":
             assert job.limits is not None
             return _judge(self._prober, job.picture, job.limits)
         if job.kind == "look":
+            return self._prober.look(job.picture).for_verdict()
+        if job.kind == "show":
             return self._prober.look(job.picture).without_crops()
         return _read(self._reader, self._prober, job.picture)
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    kind: Literal["look", "read", "judge"]
+    kind: Literal["look", "show", "read", "judge", "challenge"]
     picture: bytes
     limits: EnrolmentLimits | None = None
+    code: str | None = None
 
 
 def _judge(prober: Prober, photo: bytes, limits: EnrolmentLimits) -> list[Judged]:
@@ -114,6 +128,15 @@ def _judge(prober: Prober, photo: bytes, limits: EnrolmentLimits) -> list[Judged
         return judge_faces(prober, photo, limits)
     except EnrolmentRefused as refused:
         return [refused]
+
+
+def _challenge(
+    prober: Prober, reader: WatermarkReader, photo: bytes, code: str, limits: EnrolmentLimits
+) -> ChallengeSeen | EnrolmentRefused:
+    try:
+        return look_at_challenge(prober, reader, photo, code, limits)
+    except EnrolmentRefused as refused:
+        return refused
 
 
 def _read(reader: WatermarkReader, prober: Prober, picture: bytes) -> list[TextLine]:
@@ -144,12 +167,19 @@ class InProcesses:
     def look(self, picture: bytes) -> Future[Seen]:
         return self._lookers.submit(_Job("look", picture))
 
+    def show(self, picture: bytes) -> Future[Seen]:
+        return self._lookers.submit(_Job("show", picture))
+
     def judge(self, photo: bytes, limits: EnrolmentLimits) -> Future[list[Judged]]:
         """What each face of a photo is worth as a reference, largest first; of a photo without one, why."""
         return self._lookers.submit(_Job("judge", photo, limits))
 
     def read(self, picture: bytes) -> Future[list[TextLine]]:
         return self._readers.submit(_Job("read", picture))
+
+    def challenge(self, photo: bytes, code: str, limits: EnrolmentLimits) -> Future[ChallengeSeen | EnrolmentRefused]:
+        """The face in a challenge photo, and what is read of the code; or why there is no such face."""
+        return self._readers.submit(_Job("challenge", photo, limits, code))
 
     def close(self) -> None:
         self._lookers.close()

@@ -6,43 +6,50 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from detector.evidence import gather
-from detector.index import Found, GalleryIndex, Query
 from detector.judgement import judge
 from detector.picture import PictureRejected
 from detector.policy import Policy, Thresholds
 from detector.probing import Probes, screening_failed
-from detector.verdict import Upload, Verdict
+from detector.searchable import Found, Query, SearchableGallery
+from detector.verdict import KeptProbes, Upload, Verdict
 
 
 class Matcher:
     """Compares with one gallery by one policy."""
 
-    def __init__(self, index: GalleryIndex, policy: Policy, threads: int = 0) -> None:
-        """`threads`: pictures whose evidence is gathered at the same time, 0 = one per core."""
+    def __init__(self, index: SearchableGallery, policy: Policy, threads: int = 0, *, keep: bool = False) -> None:
+        """`threads`: pictures whose evidence is gathered at the same time, 0 = one per core. `keep`: verdicts have what
+        may be kept of the faces."""
         self.index = index
         self.policy = policy
+        self.others = 0
+        """Comparisons with who is in the gallery and not in this index: thresholds are those of the whole gallery."""
+        self._keep = keep
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="match")
 
     @property
     def thresholds(self) -> Thresholds:
         """Those in force for the gallery as it is."""
-        return self.policy.at(self.index.comparisons)
+        return self.policy.at(self.index.comparisons + self.others)
 
-    def verdicts(self, uploads: Sequence[Upload], probed: Sequence[Probes | PictureRejected]) -> list[Verdict]:
+    def verdicts(
+        self, uploads: Sequence[Upload], probed: Sequence[Probes | KeptProbes | PictureRejected]
+    ) -> list[Verdict]:
         """The verdicts on several pictures, in their order, all by one version of the gallery."""
         started = time.perf_counter()
         queries = [
             Query(probes.embeddings, probes.hashes, upload.display_name, upload.handle)
             for upload, probes in zip(uploads, probed, strict=True)
-            if isinstance(probes, Probes)
+            if not isinstance(probes, PictureRejected)
         ]
-        answers, version, references = self.index.look_up(queries, lambda count: self.policy.at(count).search)
-        thresholds = self.policy.at(references)
+        others = self.others
+        answers, version, references = self.index.look_up(queries, lambda count: self.policy.at(count + others).search)
+        thresholds = self.policy.at(references + others)
         match_ms = 1e3 * (time.perf_counter() - started) / max(1, len(uploads))
         answered = iter(answers)
         found = [None if isinstance(probes, PictureRejected) else next(answered) for probes in probed]
 
-        def verdict(upload: Upload, probes: Probes | PictureRejected, answer: Found | None) -> Verdict:
+        def verdict(upload: Upload, probes: Probes | KeptProbes | PictureRejected, answer: Found | None) -> Verdict:
             if answer is None or isinstance(probes, PictureRejected):
                 assert isinstance(probes, PictureRejected)
                 return self._unscreenable(probes, thresholds, version)
@@ -58,10 +65,18 @@ class Matcher:
         self._pool.shutdown(cancel_futures=True)
 
     def _verdict(
-        self, upload: Upload, probes: Probes, found: Found, thresholds: Thresholds, version: int, match_ms: float
+        self,
+        upload: Upload,
+        probes: Probes | KeptProbes,
+        found: Found,
+        thresholds: Thresholds,
+        version: int,
+        match_ms: float,
     ) -> Verdict:
         started = time.perf_counter()
-        evidence = gather(probes.picture, probes.faces, probes.hashes, found, self.policy, thresholds)
+        seen = probes if isinstance(probes, Probes) else None
+        picture, size = (probes.picture, probes.picture) if isinstance(probes, Probes) else (None, probes)
+        evidence = gather(picture, probes.faces, probes.hashes, found, self.policy, thresholds)
         findings, silenced = judge(evidence, upload.account_id, self.policy, thresholds)
         judge_ms = 1e3 * (time.perf_counter() - started)
         return Verdict(
@@ -69,15 +84,20 @@ class Matcher:
             findings=findings,
             silenced=silenced,
             faces=probes.faces,
-            faces_left_out=probes.left_out,
+            faces_left_out=seen.left_out if seen else 0,
             pack=self.index.pack,
             threshold=thresholds.review,
             sure=thresholds.sure,
             gallery_version=version,
-            width=probes.picture.width,
-            height=probes.picture.height,
-            milliseconds={**probes.milliseconds, "match": match_ms, "judge": judge_ms},
+            width=size.width,
+            height=size.height,
+            milliseconds={**(seen.milliseconds if seen else {}), "match": match_ms, "judge": judge_ms},
+            kept=self._kept(seen) if seen and seen.faces and self._keep else None,
         )
+
+    def _kept(self, seen: Probes) -> KeptProbes:
+        size = seen.picture
+        return KeptProbes(seen.faces, seen.embeddings, seen.hashes, size.width, size.height, self.index.pack)
 
     def _unscreenable(self, rejected: PictureRejected, thresholds: Thresholds, version: int) -> Verdict:
         return Verdict(

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 from anyascii import anyascii
+from numpy.typing import NDArray
 
+from detector.key_table import WAITING, KeyTable
 from detector.verdict import NameClaim, NameField
 
 LONGEST_TEXT = 512
@@ -55,6 +58,8 @@ BETWEEN_WORDS = re.compile(r"[^0-9a-z@$!|+]+")
 SPACED_OUT = re.compile(r"(?<![0-9a-z])(?:[0-9a-z][ ._-]){3,}[0-9a-z](?![0-9a-z])")
 NO_LETTERS = re.compile(r"[0-9@$!|+]+")
 REPEATED = re.compile(r"(.)\1+")
+WHOLE = "^"
+"""Before the key of a name that must be the whole of a text."""
 SYLLABLE = re.compile("[㐀-鿿豈-﫿가-힣\U00020000-\U0003ffff]")
 
 
@@ -81,8 +86,13 @@ def skeleton(text: str) -> str:
 
 
 def _skeleton(letters: str) -> str:
-    folded = REPEATED.sub(r"\1", letters.translate(READ_AS).replace("vv", "w"))
-    return REPEATED.sub(r"\1", folded.replace("rn", "m")) if "rn" in folded else folded
+    folded = _once(letters.translate(READ_AS).replace("vv", "w"))
+    return _once(folded.replace("rn", "m")) if "rn" in folded else folded
+
+
+def _once(letters: str) -> str:
+    # Few names repeat a letter, and a search alone takes half as long.
+    return REPEATED.sub(r"\1", letters) if REPEATED.search(letters) else letters
 
 
 def _key(letters: str) -> str:
@@ -186,27 +196,39 @@ def _candidates(spelled: str) -> Iterator[tuple[str, bool]]:
             between += end.text
 
 
+def keys_of(name: str) -> list[str]:
+    """Under what a gallery name is filed, for who files names elsewhere than in a NameIndex."""
+    return _name_keys(name)[0]
+
+
+def keys_in(text: str) -> set[str]:
+    """Under what the names are filed that a profile's text may claim; whether it does, a NameIndex of them tells."""
+    return {key for spelled in _spellings(text) for key, _ in _candidates(spelled)}
+
+
 class NameIndex:
     """The gallery's names by skeleton. One name an identity; changes and lookups may come from different threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._names: dict[str, str] = {}
-        self._inside: dict[str, tuple[str, ...]] = {}
-        self._whole: dict[str, tuple[str, ...]] = {}
+        self._numbers: dict[str, int] = {}
+        self._ids: list[str | None] = []
+        self._table = KeyTable(self._is_live)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._numbers)
 
     def set(self, identity_id: str, name: str) -> None:
         """Files the identity under `name`, in place of the name it had."""
         keys, inside = _name_keys(name)
         with self._lock:
             self._drop(identity_id)
-            self._names[identity_id] = name
+            if len(self._ids) > 2 * len(self._numbers) + WAITING:
+                self._renumber()
+            self._numbers[identity_id] = number = len(self._ids)
+            self._ids.append(identity_id)
             for key in keys:
-                table = self._inside if inside and key[0] != "=" else self._whole
-                table[key] = (*table.get(key, ()), identity_id)
+                self._table.add(key if inside and key[0] != "=" else WHOLE + key, number)
 
     def drop(self, identity_id: str) -> None:
         """Forgets the identity; one that is not known is no error."""
@@ -225,17 +247,22 @@ class NameIndex:
 
     def _find(self, text: str) -> list[str]:
         candidates = [candidate for spelled in _spellings(text) for candidate in _candidates(spelled)]
+        keys = [key for key, _ in candidates] + [WHOLE + key for key, whole in candidates if whole]
         with self._lock:
-            found = [self._inside.get(key, ()) for key, _ in candidates]
-            found += [self._whole.get(key, ()) for key, whole in candidates if whole]
-        return [identity_id for identities in found for identity_id in identities]
+            ids = [self._ids[number] for number in self._table.find(dict.fromkeys(keys))]
+        return [identity_id for identity_id in ids if identity_id is not None]
 
     def _drop(self, identity_id: str) -> None:
-        name = self._names.pop(identity_id, None)
-        if name is None:
-            return
-        for key in _name_keys(name)[0]:
-            for table in (self._inside, self._whole):
-                left = tuple(known for known in table.pop(key, ()) if known != identity_id)
-                if left:
-                    table[key] = left
+        if (number := self._numbers.pop(identity_id, None)) is not None:
+            self._ids[number] = None
+
+    def _renumber(self) -> None:
+        """Numbers are not given twice, lest a name's old entries point at somebody else; now and then all are new."""
+        live = np.array([identity_id is not None for identity_id in self._ids], bool)
+        self._table.renumber((np.cumsum(live) - 1).astype(np.uint32))
+        ids = [identity_id for identity_id in self._ids if identity_id is not None]
+        self._numbers = {identity_id: number for number, identity_id in enumerate(ids)}
+        self._ids = list[str | None](ids)
+
+    def _is_live(self, numbers: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        return np.array([self._ids[number] is not None for number in numbers.tolist()], bool)

@@ -7,24 +7,15 @@ RGB, 0..255, as it is: the graph itself subtracts and scales.
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from detector.engine import Detections
 from detector.packs import ModelPack, prepared
+from detector.sessions import cpu_session
 from detector.yunet import YuNet
 
-MAX_BATCH = 16
-"""Crops per run: more only grow memory, a core is busy with one."""
-
-
-def cpu_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU; `threads` work on one run, and other threads may run it meanwhile."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+MAX_BATCH = 4
+"""Crops per run. One keeps a core busy; of more than these the activations leave its cache."""
 
 
 class OpenCvZoo:

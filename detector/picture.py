@@ -11,9 +11,11 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Self
 
+import cv2
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
@@ -124,7 +126,8 @@ class PictureLimits:
 class Picture:
     """An upright picture at working scale.
 
-    `pixels`: uint8, (H, W, 3), RGB, C-contiguous, read-only. `width`, `height`: the upright size as uploaded.
+    `pixels`: uint8, (H, W, 3), RGB, C-contiguous, read-only; (H, W) where only `luma` was kept. `width`, `height`: the
+    upright size as uploaded.
     `scale`: working pixels per uploaded pixel, <= 1. `format`: JPEG, PNG, WEBP, GIF, AVIF, HEIF, BMP or TIFF.
     """
 
@@ -133,6 +136,19 @@ class Picture:
     height: int
     scale: float
     format: str
+
+    @property
+    def luma(self) -> NDArray[np.uint8]:
+        """(H, W) uint8."""
+        return (
+            self.pixels
+            if self.pixels.ndim == 2
+            else np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+        )
+
+    def without_colours(self) -> Self:
+        """The same picture with its luma alone, a third of the bytes."""
+        return replace(self, pixels=self.luma)
 
 
 def decode_picture(data: bytes, limits: PictureLimits, *, clock: Callable[[], float] = time.thread_time) -> Picture:

@@ -3,7 +3,8 @@
 1. Constant folding: block-quantised weights (DequantizeLinear with a block_size, then Reshape) become float32
    initializers; ONNX Runtime refuses the former per tensor.
 2. Initializers are no longer graph inputs, so the runtime may treat them as constants and fuse batch normalisation.
-3. PRelu(x) = a*x + (1-a)*relu(x): the same values, on operators that the runtime has fast kernels for.
+3. Operators that the runtime runs slowly become others with the same values: batch_norm.py, blocked_prelu.py,
+   joined_heads.py.
 4. The batch axis, or all of batch, height and width, become dynamic.
 """
 
@@ -14,18 +15,27 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from detector.batch_norm import fold_batch_norm
+from detector.blocked_prelu import replace_prelu
+from detector.joined_heads import join_heads
+from detector.network import Network
 
-def prepare_graph(source: bytes, dynamic_axes: Sequence[int], *, rewrite_prelu: bool = True) -> bytes:
+
+def prepare_graph(source: bytes, dynamic_axes: Sequence[int] = (), *, fast: bool = True) -> bytes:
     """The ONNX file `source`, prepared; the same bytes for the same input and version of the onnx package.
 
     `dynamic_axes`: axes of the graph's one input (N, C, H, W) that become free. Outputs are (N, ...) of an embedder
-    or (N, positions, values) of a detector, and follow.
+    or (N, positions, values) of a detector, and follow. `fast`: False leaves the operators of 3 as they are published.
     """
     model = onnx.load_from_string(source)
     graph = model.graph
     _fold_constants(graph)
-    if rewrite_prelu:
-        _rewrite_prelu(graph)
+    if fast:
+        network = Network.of(graph)
+        fold_batch_norm(network)
+        replace_prelu(network)
+        join_heads(network)
+        network.write_to(graph)
     _keep_real_inputs(graph)
     _free_axes(graph, dynamic_axes)
     onnx.checker.check_model(model)
@@ -53,28 +63,6 @@ def _evaluate(node: onnx.NodeProto, inputs: Sequence[onnx.TensorProto]) -> np.nd
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
     (value,) = ReferenceEvaluator(model).run(None, {})
     return np.ascontiguousarray(value, dtype=np.float32)
-
-
-def _rewrite_prelu(graph: onnx.GraphProto) -> None:
-    slopes = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = []
-    for node in graph.node:
-        if node.op_type != "PRelu" or node.input[1] not in slopes:
-            nodes.append(node)
-            continue
-        x, slope, y = node.input[0], node.input[1], node.output[0]
-        rest = numpy_helper.from_array(1 - numpy_helper.to_array(slopes[slope]), f"{slope}_rest")
-        if rest.name not in slopes:
-            slopes[rest.name] = rest
-            graph.initializer.append(rest)
-        nodes += [
-            helper.make_node("Relu", [x], [f"{y}_relu"]),
-            helper.make_node("Mul", [f"{y}_relu", rest.name], [f"{y}_positive"]),
-            helper.make_node("Mul", [x, slope], [f"{y}_linear"]),
-            helper.make_node("Add", [f"{y}_positive", f"{y}_linear"], [y]),
-        ]
-    del graph.node[:]
-    graph.node.extend(nodes)
 
 
 def _keep_real_inputs(graph: onnx.GraphProto) -> None:

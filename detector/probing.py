@@ -65,8 +65,21 @@ class Seen:
     beside: Probes | PictureRejected | None = None
 
     def without_crops(self) -> Self:
-        """What a verdict needs, to be sent to another process."""
+        """To be sent to another process, whole pictures included."""
         return replace(self, probes=_bare(self.probes), beside=self.beside and _bare(self.beside))
+
+    def for_verdict(self) -> Self:
+        """What a verdict needs, to be sent to another process: that copies every byte."""
+        if isinstance(self.probes, PictureRejected):
+            return self
+        picture = self.probes.picture
+        # Without a face there is nothing in the pixels to be compared.
+        picture = picture.without_colours() if self._any_face else replace(picture, pixels=picture.pixels[:0])
+        return replace(self, probes=_bare(self.probes, picture), beside=self.beside and _bare(self.beside, picture))
+
+    @property
+    def _any_face(self) -> bool:
+        return any(isinstance(one, Probes) and len(one.faces) > 0 for one in (self.probes, self.beside))
 
 
 class Prober:
@@ -146,8 +159,10 @@ class Prober:
         return enough[: self._faces.max_faces], max(0, len(enough) - self._faces.max_faces)
 
 
-def _bare(probes: Probes | PictureRejected) -> Probes | PictureRejected:
-    return probes if isinstance(probes, PictureRejected) else replace(probes, crops=probes.crops[:0])
+def _bare(probes: Probes | PictureRejected, picture: Picture | None = None) -> Probes | PictureRejected:
+    if isinstance(probes, PictureRejected):
+        return probes
+    return replace(probes, picture=picture or probes.picture, crops=probes.crops[:0])
 
 
 def screening_failed(error: BaseException) -> PictureRejected:

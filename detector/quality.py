@@ -9,6 +9,7 @@ shifts that factor for all of its faces alike. benchmarks/quality.py shows that 
 """
 
 import math
+from bisect import bisect
 from dataclasses import dataclass
 
 import cv2
@@ -31,6 +32,8 @@ PITCH: Curve = ((0.42, 0.48, 0.56), (0.96, 0.99, 1.0))
 """By how low the nose stands between the eyes (0) and the mouth (1)."""
 EYES: Curve = ((-2.5, -1.5, -1.0, -0.7, -0.3), (0.85, 0.90, 0.94, 0.99, 1.0))
 """By the flatter eye's contrast against the face's, as a logarithm."""
+COVERED = -1.8
+"""Contrast of an eye or the mouth against the face's, as a logarithm, below which something lies over it."""
 LIKENESS: Curve = ((-0.1, 0.1, 0.25, 0.4, 0.55, 0.7), (0.85, 0.92, 0.93, 0.965, 0.99, 1.0))
 """By the correlation with a sketch of a face: dark brows, eyes and mouth where the landmarks put them."""
 SCORE: Curve = ((0.75, 0.85, 0.90, 0.93, 0.95), (0.61, 0.69, 0.85, 0.975, 1.0))
@@ -115,9 +118,22 @@ def frontality(landmarks: NDArray[np.float32]) -> float:
 def visibility(crop: NDArray[np.uint8]) -> float:
     """1 for a face with open view of eyes and mouth, less when one is covered; (112, 112, 3) uint8 RGB."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    face = grey[_FACE].std() + 4.0
-    eyes = [float(np.log((grey[eye].std() + 2.0) / face)) for eye in _EYES]
-    return _at(EYES, min(eyes)) * _at(LIKENESS, _likeness(grey))
+    return _at(EYES, min(_contrast(grey, eye) for eye in _EYES)) * _at(LIKENESS, _likeness(grey))
+
+
+def covered(crop: NDArray[np.uint8]) -> bool:
+    """Whether something plain, such as dark glasses or a mask, lies over an eye or the mouth of the aligned crop."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    return min(_contrast(grey, part) for part in (*_EYES, _MOUTH_AREA)) < COVERED
+
+
+def _contrast(grey: cv2.typing.MatLike, part: NDArray[np.uint8]) -> float:
+    """A part's contrast against the face's, as a logarithm."""
+    return math.log((_deviation(grey, part) + 2.0) / (_deviation(grey, _FACE) + 4.0))
+
+
+def _deviation(grey: cv2.typing.MatLike, part: NDArray[np.uint8]) -> float:
+    return float(cv2.meanStdDev(grey, mask=part)[1][0, 0])
 
 
 def _likeness(grey: cv2.typing.MatLike) -> float:
@@ -131,7 +147,12 @@ def _likeness(grey: cv2.typing.MatLike) -> float:
 
 
 def _at(curve: Curve, place: float) -> float:
-    return float(np.interp(place, *curve))
+    places, values = curve
+    if not places[0] < place < places[-1]:
+        return values[0] if place <= places[0] else values[-1]
+    right = bisect(places, place)
+    share = (place - places[right - 1]) / (places[right] - places[right - 1])
+    return values[right - 1] + share * (values[right] - values[right - 1])
 
 
 def _distance(centre: NDArray[np.float32], across: float, down: float) -> NDArray[np.float64]:
@@ -150,8 +171,14 @@ def _sketch() -> NDArray[np.float64]:
     return np.asarray(cv2.resize(np.asarray(drawn, np.float64), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA))
 
 
-_FACE = _distance(np.array([56, 68], np.float32), 34, 42) <= 1
-_EYES = tuple(_distance(eye, 11, 6) <= 1 for eye in TEMPLATE[:2])
+def _within(centre: NDArray[np.float32], across: float, down: float) -> NDArray[np.uint8]:
+    """(112, 112): 1 within the ellipse, else 0."""
+    return (_distance(centre, across, down) <= 1).astype(np.uint8)
+
+
+_FACE = _within(np.array([56, 68], np.float32), 34, 42)
+_EYES = tuple(_within(eye, 11, 6) for eye in TEMPLATE[:2])
+_MOUTH_AREA = _within(_MOUTH, 17, 9)
 _SMALL_FACE = cv2.resize(_FACE.astype(np.float32), (_SMALL, _SMALL), interpolation=cv2.INTER_AREA) > 0.5
 _SKETCH = _sketch()[_SMALL_FACE]
 _SKETCH = (_SKETCH - _SKETCH.mean()) / np.linalg.norm(_SKETCH - _SKETCH.mean())

@@ -56,7 +56,9 @@ def same_photo(
     """
     if found := _by_picture(reference, hashes):
         return found
-    return _by_face(reference, picture, face, NEAR_FACE_LIMIT if near else FACE_LIMIT) if face else None
+    if face is None or reference.face is None:
+        return None
+    return _by_face(reference, picture, face, NEAR_FACE_LIMIT if near else FACE_LIMIT)
 
 
 def visible_share(reference: Fingerprint, picture: Picture, face: Face, mirrored: bool) -> float:
@@ -64,6 +66,7 @@ def visible_share(reference: Fingerprint, picture: Picture, face: Face, mirrored
 
     The boxes of a face found twice differ by some per cent, and so does this.
     """
+    assert reference.face_box is not None, "of a photo that stayed with the person no face is known"
     x, y, width, height = reference.face_box
     middle_x, middle_y = x + width / 2, y + height / 2
     if mirrored:
@@ -88,7 +91,8 @@ def _by_picture(reference: Fingerprint, hashes: NDArray[np.uint64]) -> SamePhoto
 
 
 def _by_face(reference: Fingerprint, picture: Picture, face: Face, limit: int) -> SamePhoto | None:
-    luma = np.asarray(cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    assert reference.face is not None
+    luma = picture.luma
     landmarks = np.array(face.landmarks, np.float32) * np.float32(picture.scale)
     target = hash_from(reference.face)
     straight = np.vstack([similarity_transform(landmarks), [0, 0, 1]])

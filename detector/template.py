@@ -24,6 +24,12 @@ def template(embeddings: NDArray[np.float32], qualities: NDArray[np.floating] | 
     return np.asarray(unit_vectors((weights @ embeddings)[None].astype(np.float32))[0])
 
 
+def templates(embeddings: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(I, D) float32: the template of each of many identities, whose (K, D) embeddings lie one after the other, each
+    identity's from its number in `starts`, (I,), on."""
+    return unit_vectors(np.add.reduceat(embeddings, starts, axis=0))
+
+
 def reference_embedding(engine: FaceEngine, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The embedding, (D,) float32 unit vector, that a reference photo is kept with: the template of its aligned crop,
     (112, 112, 3) uint8 RGB, and of the crop's mirror image."""

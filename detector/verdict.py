@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 Outcome = Literal["clear", "review", "no_face", "unscreenable"]
 FindingKind = Literal[
     "same_picture", "cropped_picture", "same_person", "look_alike_risk", "name_claim", "foreign_watermark"
@@ -47,12 +50,14 @@ class Face:
 class SamePhoto:
     """That the avatar is a reference photo again. `by`: what agrees, the whole picture or the face in it; `distance`:
     bits of 256 in which its fingerprints differ; `transform`: see detector/fingerprint.py; `visible`: the share of the
-    reference photo that the avatar still shows, 0..1."""
+    reference photo that the avatar still shows, 0..1; `hash_only`: that photo stayed with the person and cannot be
+    looked at."""
 
     by: Literal["picture", "face"]
     distance: int
     transform: str
     visible: float
+    hash_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,20 @@ class Silenced:
     by: SilencedBy
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptProbes:
+    """What is kept of a picture, to be compared with somebody who is protected later: its faces, their embeddings by
+    the model pack `pack`, (F, D) float32 unit vectors, and its fingerprint `hashes`, (8, 4) uint64 or (0, 4), see
+    detector/fingerprint.py; the size in pixels of the upright picture."""
+
+    faces: tuple[Face, ...]
+    embeddings: NDArray[np.float32]
+    hashes: NDArray[np.uint64]
+    width: int
+    height: int
+    pack: str
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The outcome for one picture, with all that explains it later.
@@ -124,7 +143,8 @@ class Verdict:
     picture; `gallery_version` is the sequence number of the newest gallery change that was searched; `faces_left_out`
     counts faces beyond the limit of probes. Findings are ordered by priority, highest first; `threshold` is the cosine
     from which a face was raised, `sure` the one from which it was beyond doubt at full quality. `shadow`: what a second
-    policy says of the same picture, only to be counted.
+    policy says of the same picture, only to be counted. `kept`: what may be kept of the picture's faces, where that is
+    wanted and there are any.
     """
 
     outcome: Outcome
@@ -142,6 +162,7 @@ class Verdict:
     reason: str | None = None
     detail: str | None = None
     shadow: "Verdict | None" = None
+    kept: KeptProbes | None = None
 
     @property
     def priority(self) -> int:

@@ -8,6 +8,9 @@ a face that fills the frame and one of a tenth of it. A larger one is looked at 
 once more, small and with a margin, for a face that fills the frame.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import onnxruntime
@@ -68,7 +71,7 @@ class YuNet:
         )
         blob = np.ascontiguousarray(canvas[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
         outputs = self._session.run(self._outputs, {self._input: blob})
-        found = _decode(outputs, canvas.shape[1], self._min_score)
+        found = _decode(outputs, _grid(*canvas.shape[:2]), self._min_score)
         found[:, [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]] -= margin
         found[:, 0:14:2] *= width / scaled_width
         found[:, 1:14:2] *= height / scaled_height
@@ -79,18 +82,26 @@ def _up_to_32(side: int) -> int:
     return -(-side // 32) * 32
 
 
-def _decode(outputs: list[NDArray[np.float32]], width: int, min_score: float) -> NDArray[np.float32]:
-    found = []
-    for grid, stride in enumerate(STRIDES):
-        classes, objectness, boxes, points = (output[0] for output in outputs[4 * grid : 4 * grid + 4])
-        scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))
-        cells = np.flatnonzero(scores >= min_score)
-        corners = np.stack(np.divmod(cells, width // stride)[::-1], axis=1).astype(np.float32)
-        centres = (corners + boxes[cells, :2]) * stride
-        sizes = np.exp(boxes[cells, 2:]) * stride
-        landmarks = (points[cells].reshape(-1, 5, 2) + corners[:, None]) * stride
-        found.append(np.hstack([centres - sizes / 2, sizes, landmarks.reshape(-1, 10), scores[cells, None]]))
-    candidates = np.concatenate(found).astype(np.float32)
+@lru_cache(maxsize=64)
+def _grid(height: int, width: int) -> NDArray[np.float32]:
+    """(cells, 3): column, row and stride of each cell that the network answers for, in its order."""
+    grids = []
+    for stride in STRIDES:
+        rows, columns = np.indices((height // stride, width // stride), np.float32).reshape(2, -1)
+        grids.append(np.stack([columns, rows, np.full_like(rows, stride)], axis=1))
+    return np.concatenate(grids)
+
+
+def _decode(outputs: Sequence[NDArray[np.float32]], grid: NDArray[np.float32], min_score: float) -> NDArray[np.float32]:
+    parts = len(outputs) // len(STRIDES)
+    classes, objectness, boxes, points = (np.concatenate(outputs[part::parts], axis=1)[0] for part in range(parts))
+    scores = np.sqrt(classes * objectness)
+    cells = np.flatnonzero(scores >= min_score)
+    corners, strides = grid[cells, :2], grid[cells, 2:]
+    centres = (corners + boxes[cells, :2]) * strides
+    sizes = np.exp(boxes[cells, 2:]) * strides
+    landmarks = (points[cells].reshape(-1, 5, 2) + corners[:, None]) * strides[:, None]
+    candidates = np.hstack([centres - sizes / 2, sizes, landmarks.reshape(-1, 10), scores[cells]])
     if len(candidates) > MAX_CANDIDATES:
         candidates = candidates[np.argpartition(-candidates[:, 14], MAX_CANDIDATES)[:MAX_CANDIDATES]]
     return candidates

@@ -92,7 +92,8 @@ class Enroller:
         embeddings = [*index.embeddings(identity_id), *(candidate.embedding for candidate in good)]
         references = tuple(Reference(f"{number}", {index.pack: vector}) for number, vector in enumerate(embeddings))
         sequence = self._bench.records.latest_sequence()
-        index.apply(Identity(identity_id, person.name, person.kind, sequence, frozenset(), references))
+        for one in self._bench.detector.indexes:
+            one.apply(Identity(identity_id, person.name, person.kind, sequence, frozenset(), references))
 
 
 def enrolment_limits(settings: Settings) -> EnrolmentLimits:
@@ -105,25 +106,27 @@ def store(
     """Puts the candidates, embedded by `pack`, into the gallery as one change: as references of a known identity, or
     with a new one, whose id it gives. `by`: an actor of the audit log. Raises DuplicateReference, UnknownIdentity,
     UnfitId."""
-    photos = [
-        ReferencePhoto(
-            provenance=person.provenance,
-            photo_sha256=one.sha256,
-            photo_jpeg=one.jpeg,
-            width=one.width,
-            height=one.height,
-            face_box=one.face.box,
-            quality=one.face.quality,
-            embeddings={pack: one.embedding},
-            fingerprint=one.fingerprint,
-        )
-        for one in good
-    ]
+    photos = [reference_photo(one, person.provenance, pack) for one in good]
     if identity_id is not None:
         records.add_references(identity_id, photos, by=by)
         return identity_id
     reach = DEFAULT_REACH if person.reach is None else person.reach
     return records.add_identity(person.name, person.kind, person.own_accounts, references=photos, reach=reach, by=by)
+
+
+def reference_photo(good: Candidate, provenance: str, pack: str) -> ReferencePhoto:
+    """The reference that the candidate, embedded by `pack`, becomes."""
+    return ReferencePhoto(
+        provenance=provenance,
+        photo_sha256=good.sha256,
+        photo_jpeg=good.jpeg,
+        width=good.width,
+        height=good.height,
+        face_box=good.face.box,
+        quality=good.face.quality,
+        embeddings={pack: good.embedding},
+        fingerprint=good.fingerprint,
+    )
 
 
 def _stranger(found: Compared) -> EnrolmentRefused:

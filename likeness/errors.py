@@ -18,10 +18,10 @@ from consumers.topics import TopicMissing, TopicUnfit
 from detector.calibration import CalibrationUnfit
 from detector.enrolment import EnrolmentRefused
 from detector.impostor_tail import TooFewPairs
-from detector.index import GalleryOfAnotherPack
 from detector.packs import PackError
 from detector.picture import PictureRejected
 from detector.policy import NoThreshold
+from detector.searchable import GalleryOfAnotherPack
 from detector.worker_process import WorkersBroken
 from records.errors import RecordsError
 

@@ -1,6 +1,7 @@
 """The program's entry: collects the commands."""
 
 import importlib.metadata
+import resource
 import sys
 from typing import Annotated
 
@@ -13,11 +14,17 @@ from likeness.commands import (
     coop,
     dead_letters,
     doctor,
+    erasure,
     evaluate,
+    evidence,
     gallery,
+    keys,
+    lookback,
+    migrate,
     models,
     moderators,
     policy,
+    privacy,
     run_consumer,
     screen,
     serve,
@@ -35,6 +42,8 @@ app = typer.Typer(
 )
 app.command("run")(run_consumer.run)
 app.command("serve")(serve.serve)
+app.command("lookback")(lookback.look_back)
+app.command("migrate")(migrate.migrate)
 app.command("screen")(screen.screen)
 app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
@@ -46,6 +55,10 @@ app.add_typer(config.app, name="config")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(moderators.app, name="moderators")
 app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
+app.add_typer(erasure.app, name="erasure")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(coop.app, name="coop")
 
@@ -67,6 +80,7 @@ def _program(
 
 def run() -> None:
     """The program; ends the process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold faces and keys
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
     with one_sentence():

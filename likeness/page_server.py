@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
@@ -16,8 +17,9 @@ FINISH_SECONDS = 10
 class PageServer:
     """Listens from construction on, answers from `start` to `close`."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        """`app`: ASGI; `port` 0 takes a free one. Raises SettingsError when the address cannot be had."""
+    def __init__(self, app: Any, host: str, port: int, trusted_proxies: Sequence[str] = ()) -> None:
+        """`app`: ASGI; `port` 0 takes a free one; `trusted_proxies`: addresses or networks of those whose
+        X-Forwarded-For is believed. Raises SettingsError when the address cannot be had."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family)
@@ -33,6 +35,8 @@ class PageServer:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             timeout_graceful_shutdown=FINISH_SECONDS,
         )
         self._server = uvicorn.Server(config)

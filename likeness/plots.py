@@ -44,7 +44,7 @@ def roc(curves: Mapping[str | None, Curve]) -> str:
         axes.xaxis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
         axes.legend(loc="lower right")
 
-    return _svg("roc", draw)
+    return as_svg("roc", draw)
 
 
 def det(curves: Mapping[str | None, Curve]) -> str:
@@ -60,7 +60,7 @@ def det(curves: Mapping[str | None, Curve]) -> str:
         axes.set(xlabel="FMR", ylabel="FNMR")
         axes.legend(loc="best")
 
-    return _svg("det", draw)
+    return as_svg("det", draw)
 
 
 def price(budgets: NDArray[np.float64], curves: Mapping[int, tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> str:
@@ -76,7 +76,7 @@ def price(budgets: NDArray[np.float64], curves: Mapping[int, tuple[NDArray[np.fl
         axes.xaxis.set_major_formatter(lambda budget, _: f"{budget:g}")
         axes.legend(title="references", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 
-    return _svg("price", draw)
+    return as_svg("price", draw)
 
 
 def standalone(svg: str) -> str:
@@ -93,8 +93,9 @@ def _styled(curves: Mapping[str | None, Curve]) -> list[tuple[str, Curve, dict[s
     return styled
 
 
-def _svg(name: str, draw: "Callable[[Axes], None]") -> str:
-    """An <svg> element without sizes, scripts or addresses. `name` keeps its ids apart from another plot's."""
+def as_svg(name: str, draw: "Callable[[Axes], None]") -> str:
+    """What `draw` puts on the axes, as an <svg> element without sizes, scripts or addresses. `name` keeps its ids apart
+    from another plot's."""
     need_matplotlib()
     from matplotlib import rc_context
     from matplotlib.figure import Figure

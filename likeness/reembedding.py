@@ -51,7 +51,7 @@ def reembed(records: GalleryRecords, detector: Detector, *, everything: bool) ->
 def _by_identity(records: GalleryRecords, pack: str, everything: bool) -> Iterator[tuple[str, set[str]]]:
     if everything:
         for identity in records.list_identities():
-            yield identity.id, {reference.id for reference in records.show(identity.id).references}
+            yield identity.id, {one.id for one in records.show(identity.id).references if one.face_box is not None}
         return
     for identity_id, group in groupby(records.references_without(pack), key=lambda one: one[0]):
         yield identity_id, {reference_id for _, reference_id in group}
@@ -64,6 +64,7 @@ def _embed(
         probes = detector.probe(records.reference_photo(reference.id))
     except (PictureRejected, UnknownReference) as error:
         return str(error)
+    assert reference.face_box is not None, "there is no photo of a reference that is a hash alone"
     scale = probes.picture.width / reference.width
     wanted: Box = tuple(scale * value for value in reference.face_box)  # type: ignore[assignment]
     overlaps = [_overlap(face.box, wanted) for face in probes.faces]

@@ -10,7 +10,8 @@ from detector import Detector
 from records.database import open_database
 from records.decisions import DecisionRecords
 from records.gallery import GalleryRecords
-from records.keys import load_master_key
+from records.keys.keyring import MasterKey
+from records.keys.open_master_key import open_master_key
 from records.quarantine import BurstRule
 
 
@@ -45,11 +46,11 @@ def open_workbench(settings: Settings) -> Iterator[Workbench]:
     """A detector with the gallery loaded. Raises RecordsError, PackError, NoThreshold, GalleryOfAnotherPack."""
     with open_records(settings) as records, closing(open_detector(settings)) as detector:
         for identity in records.identities():
-            detector.index.apply(identity)
+            for index in detector.indexes:
+                index.apply(identity)
         detector.index.require_searchable()
         yield Workbench(records, detector)
 
 
-def _master_key(settings: Settings) -> bytes:
-    key = settings.keys.master_key.get_secret_value() if settings.keys.master_key else None
-    return load_master_key(key, settings.master_key_file, create=True)
+def _master_key(settings: Settings) -> MasterKey:
+    return open_master_key(settings.keys, settings.master_key_file, create=True)

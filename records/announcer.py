@@ -11,7 +11,7 @@ from records.database import Database
 from records.errors import UnknownIdentity
 from records.gallery_changes import write_change
 from records.gallery_state import active_identity
-from records.keys import DataKey
+from records.keys.keyring import DataKey, MasterKey
 from records.schema import GalleryStateRow, IdentityKeyRow, IdentityRow, OutboxEntry
 
 
@@ -22,7 +22,7 @@ def utc_now() -> datetime:
 class Announcer:
     """`clock` gives the moment, aware."""
 
-    def __init__(self, database: Database, master_key: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, master_key: MasterKey, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._master_key = master_key
         self._clock = clock

@@ -57,6 +57,20 @@ Action = Literal[
     "identity_added",
     "identity_changed",
     "identity_removed",
+    # subject: the report's id
+    "report_received",
+    "report_viewed",  # it was opened by a moderator; pictures of it: face_viewed
+    "report_decided",  # details: approved, refused or closed, and the reason
+    "report_withdrawn",
+    "report_changed",  # details: what
+    "report_expired",
+    "report_message",
+    "report_login_failed",
+    "evidence_released",  # details: SHA-256 of the file
+    # subject: the identity's id
+    "look_back",
+    # subject: the deployment's keys
+    "keys_rotated",
     # subject: the token's id
     "token_added",
     "token_revoked",
@@ -82,13 +96,15 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries: all that there are, but for what is not None. Moments are aware; `until` is not within."""
+    """Which entries: all, but for what is not None. Moments are aware; `until` is not within; `subjects`: entries
+    about any of these."""
 
     subject: str | None = None
     actor: str | None = None
     action: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    subjects: tuple[str, ...] | None = None
 
     def narrow(self, wanted: Select[*Columns]) -> Select[*Columns]:
         """The query for these entries only."""
@@ -96,6 +112,8 @@ class AuditFilter:
         for column, text in texts.items():
             if text is not None:
                 wanted = wanted.where(column == _keepable(text))
+        if self.subjects is not None:
+            wanted = wanted.where(AuditRow.subject.in_(self.subjects))
         # By number, in which order moments lie, too: so neither end is looked for among all entries.
         moments = select(AuditRow.number).limit(1)
         if self.since is not None:

@@ -11,8 +11,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -21,7 +22,15 @@ from records.errors import DatabaseAway, SchemaMismatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 7_301_100_001  # PostgreSQL advisory locks are numbers; these are ours
-SOLE_LOCKS = {"relay": 7_301_100_002, "decisions": 7_301_100_003, "coop": 7_301_100_004}
+SOLE_LOCKS = {
+    "relay": 7_301_100_002,
+    "decisions": 7_301_100_003,
+    "coop": 7_301_100_004,
+    "mail": 7_301_100_006,
+    "look_back": 7_301_100_007,
+    "vectors": 7_301_100_008,
+    "probe_vectors": 7_301_100_009,
+}
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 CONNECTIONS = 50
@@ -90,14 +99,23 @@ class Database:
     def migrate(self) -> None:
         """Brings the tables to the newest revision; of several processes one works and the others wait for it.
 
-        Raises DatabaseAway, or SchemaMismatch when the database is newer than this version of Likeness.
+        Raises DatabaseAway, or SchemaMismatch when the database is newer than this version of Likeness, or the account
+        may not change its tables.
         """
         with self.write() as session:
             connection = session.connection()
             if self.postgresql:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             if self._revision(connection) != _newest():
-                command.upgrade(_alembic(connection), "head")
+                try:
+                    command.upgrade(_alembic(connection), "head")
+                except ProgrammingError as error:
+                    if not isinstance(error.orig, InsufficientPrivilege):
+                        raise
+                    raise SchemaMismatch(
+                        f"The tables of the database {self.name} are not those of this version, and this account may "
+                        "not change them: run `likeness migrate` as their owner."
+                    ) from error
 
     def check(self) -> None:
         """Raises DatabaseAway when the database does not answer, SchemaMismatch when `migrate` is due."""

@@ -19,6 +19,7 @@ from records.audit import AuditLog
 from records.database import Database
 from records.decision_log import Decision, DecisionEntry
 from records.errors import ReviewOfAnother
+from records.keys.keyring import MasterKey
 from records.platform_ids import checked_account_id, checked_review_id
 from records.quarantine import BurstRule
 from records.schema import IdentityRow, NegativePairRow, OwnAccountRow
@@ -46,7 +47,7 @@ class DecisionRecords:
     """
 
     def __init__(
-        self, database: Database, master_key: bytes, rule: BurstRule, *, clock: Callable[[], datetime] = utc_now
+        self, database: Database, master_key: MasterKey, rule: BurstRule, *, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._database = database
         self._rule = rule

@@ -1,5 +1,6 @@
 """Puts identities and reference photos into the database: facts in the clear; photo, embeddings, fingerprint sealed."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -11,9 +12,9 @@ from detector.verdict import IdentityKind
 from records.errors import DuplicateReference, UnknownReference
 from records.fingerprints import fingerprint_bytes
 from records.gallery_changes import vector_bytes
-from records.keys import DataKey
+from records.keys.keyring import DataKey, MasterKey
 from records.platform_ids import checked_account_id
-from records.references import IdentityStatus, ReferencePhoto, checked_reach
+from records.references import IdentityStatus, PictureHash, ReferencePhoto, checked_reach
 from records.schema import (
     EmbeddingRow,
     FingerprintRow,
@@ -23,6 +24,9 @@ from records.schema import (
     ReferencePhotoRow,
     ReferenceRow,
 )
+
+STAYED = "Report of the person shown, whose photo stayed with them"
+"""The provenance of a reference that is a hash alone."""
 
 
 def embedding_purpose(reference_id: str, pack: str) -> str:
@@ -43,7 +47,7 @@ def photo_purpose(reference_id: str) -> str:
 def insert_identity(
     session: Session,
     data_key: DataKey,
-    master_key: bytes,
+    master_key: MasterKey,
     name: str,
     kind: IdentityKind,
     status: IdentityStatus,
@@ -79,6 +83,32 @@ def insert_references(
         present.add(photo.photo_sha256)
         reference_ids.append(reference_id := f"ref_{new_id()}")
         _insert(session, data_key, reference_id, photo, now)
+    return reference_ids
+
+
+def insert_hash_references(
+    session: Session, data_key: DataKey, hashes: Sequence[PictureHash], new_id: Callable[[], str], now: datetime
+) -> list[str]:
+    """The ids of the new references of the key's identity, in the order of `hashes`, which are other than those it has.
+    Raises ValueError for a hash that is none."""
+    reference_ids = []
+    for found in hashes:
+        fingerprint = Fingerprint(found.pdq, found.quality, None, found.width, found.height, None)
+        reference_ids.append(reference_id := f"ref_{new_id()}")
+        session.execute(
+            insert(ReferenceRow).values(
+                id=reference_id,
+                identity_id=data_key.identity_id,
+                provenance=STAYED,
+                photo_sha256=hashlib.sha256(found.pdq).hexdigest(),
+                photo_width=found.width,
+                photo_height=found.height,
+                **dict.fromkeys(("face_x", "face_y", "face_width", "face_height", "quality"), 0.0),
+                added_at=now,
+                hash_only=True,
+            )
+        )
+        put_fingerprint(session, data_key, reference_id, fingerprint)
     return reference_ids
 
 
@@ -134,5 +164,5 @@ def open_photo(session: Session, unwrap: Callable[[str, bytes], DataKey], refere
     )
     row = session.execute(sealed_photo).one_or_none()
     if row is None:
-        raise UnknownReference(f"There is no reference {reference_id}.")
+        raise UnknownReference(f"There is no photo of a reference {reference_id}.")
     return unwrap(row.identity_id, row.wrapped).open(row.sealed, photo_purpose(reference_id))

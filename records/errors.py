@@ -1,5 +1,6 @@
 """What can go wrong with records. An error's text is one sentence for an operator."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -32,6 +33,12 @@ class SealBroken(RecordsError):
     """Sealed bytes were made with another key, for another purpose, or were altered."""
 
     reason = "seal_broken"
+
+
+class KeyCopyUnreadable(RecordsError):
+    """A file is no copy of wrapped keys, or not a whole one."""
+
+    reason = "key_copy_unreadable"
 
 
 class ChangeUnreadable(RecordsError):
@@ -222,3 +229,66 @@ class UnfitToken(RecordsError):
     """A token's name is blank or does not print, or it is to have no scope or one that there is not."""
 
     reason = "unfit_token"
+
+
+class WrongPin(RecordsError):
+    """The case number or the PIN is wrong; which of these is not told."""
+
+    reason = "wrong_pin"
+
+
+class UnknownReport(RecordsError):
+    """No report has this id."""
+
+    reason = "unknown_report"
+
+
+class UnknownErasure(RecordsError):
+    """Nobody was erased by this case number or id."""
+
+    reason = "unknown_erasure"
+
+
+class ReportErased(RecordsError):
+    """What the report held of a person has been erased."""
+
+    reason = "report_erased"
+
+
+class ReportUnfit(RecordsError):
+    """A platform's report cannot be taken in. `problems`: where each is in its form, and what is wrong."""
+
+    reason = "report_unfit"
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("The report cannot be taken in: " + "; ".join(f"{where}: {what}" for where, what in problems))
+        self.problems = tuple(problems)
+
+
+class NotSealed(RecordsError):
+    """A platform's report is not sealed for this deployment; the message says why and quotes nothing of it."""
+
+    reason = "not_sealed"
+
+
+class PhotosUnseen(RecordsError):
+    """Photos of a report cannot be judged as this process is set up."""
+
+    reason = "photos_unseen"
+
+
+class ReportRefused(Refused):
+    """What was asked of a report cannot be done. `reason`, of a moderator: report_decided, not_your_lane,
+    refusal_reason_missing, no_proof, nothing_to_protect, nothing_to_close, unlike or unseen; of a reporter:
+    not_protecting, no_consent, not_longer, unfit_contact or too_many_lines; of both: message_empty, message_too_long or
+    too_many_messages."""
+
+
+class TooManyReports(RecordsError):
+    """So many reports came from one address or browser in a day that no more is taken `until` then."""
+
+    reason = "too_many_reports"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"No more reports are taken from there until {until.isoformat(timespec='minutes')}.")
+        self.until = until

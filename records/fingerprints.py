@@ -10,43 +10,49 @@ LAYOUT = struct.Struct("<B32sB32sII4d")
 
 VERSION = 1
 
+HASH_LAYOUT = struct.Struct("<B32sBII")
+"""The same without a face, of a photo that stayed with the person. Releases before these cannot read it."""
+
+HASH_VERSION = 2
+
 
 def fingerprint_bytes(fingerprint: Fingerprint) -> bytes:
     """Raises ValueError when a hash is not 32 bytes, or a number is out of its range."""
     _check(fingerprint)
+    picture, size = (fingerprint.picture, fingerprint.picture_quality), (fingerprint.width, fingerprint.height)
     try:
-        return LAYOUT.pack(
-            VERSION,
-            fingerprint.picture,
-            fingerprint.picture_quality,
-            fingerprint.face,
-            fingerprint.width,
-            fingerprint.height,
-            *fingerprint.face_box,
-        )
+        if fingerprint.face is None or fingerprint.face_box is None:
+            return HASH_LAYOUT.pack(HASH_VERSION, *picture, *size)
+        return LAYOUT.pack(VERSION, *picture, fingerprint.face, *size, *fingerprint.face_box)
     except struct.error as error:
         raise ValueError(f"The fingerprint is none: {error}.") from error
 
 
 def fingerprint_from(data: bytes) -> Fingerprint:
     """The fingerprint of `fingerprint_bytes`. Raises ValueError for bytes that it does not make."""
-    if len(data) != LAYOUT.size or data[0] != VERSION:
+    if len(data) == HASH_LAYOUT.size and data[0] == HASH_VERSION:
+        _, picture, picture_quality, width, height = HASH_LAYOUT.unpack(data)
+        fingerprint = Fingerprint(picture, picture_quality, None, width, height, None)
+    elif len(data) == LAYOUT.size and data[0] == VERSION:
+        _, picture, picture_quality, face, width, height, *box = LAYOUT.unpack(data)
+        x, y, box_width, box_height = box
+        fingerprint = Fingerprint(picture, picture_quality, face, width, height, (x, y, box_width, box_height))
+    else:
         raise ValueError("a fingerprint is of another layout")
-    _, picture, picture_quality, face, width, height, *box = LAYOUT.unpack(data)
-    x, y, box_width, box_height = box
-    fingerprint = Fingerprint(picture, picture_quality, face, width, height, (x, y, box_width, box_height))
     _check(fingerprint)
     return fingerprint
 
 
 def _check(fingerprint: Fingerprint) -> None:
-    if len(fingerprint.picture) != 32 or len(fingerprint.face) != 32 or not 0 <= fingerprint.picture_quality <= 100:
-        raise ValueError(
-            f"The fingerprint is none: hashes of {len(fingerprint.picture)} and {len(fingerprint.face)} bytes, "
-            f"quality {fingerprint.picture_quality}."
-        )
-    sizes = (fingerprint.width, fingerprint.height, *fingerprint.face_box[2:])
-    if min(sizes) <= 0 or not all(map(math.isfinite, fingerprint.face_box)):
+    face, box = fingerprint.face, fingerprint.face_box
+    if (face is None) != (box is None):
+        raise ValueError("The fingerprint is none: a face and its box come together.")
+    if len(fingerprint.picture) != 32 or not (face is None or len(face) == 32):
+        raise ValueError("The fingerprint is none: a hash has 32 bytes.")
+    if not 0 <= fingerprint.picture_quality <= 100:
+        raise ValueError(f"The fingerprint is none: quality {fingerprint.picture_quality}.")
+    sizes = fingerprint.width > 0 and fingerprint.height > 0
+    if not sizes or not (box is None or (box[2] > 0 and box[3] > 0 and all(map(math.isfinite, box)))):
         raise ValueError(
             f"The fingerprint is none: a face box {fingerprint.face_box} in {fingerprint.width}x{fingerprint.height}."
         )

@@ -17,10 +17,11 @@ from records.database import Database
 from records.enrolment import insert_identity, insert_references, open_photo
 from records.errors import UnknownIdentity, UnknownReference
 from records.gallery_state import active_identities
-from records.keys import DataKey
+from records.keys.keyring import DataKey, MasterKey
 from records.pack_move import PackEmbedding
 from records.platform_ids import checked_account_id
 from records.references import IdentityDetail, IdentityStatus, IdentitySummary, ReferencePhoto, checked_reach
+from records.reports.erasure import Erasure
 from records.schema import GalleryStateRow, IdentityKeyRow, IdentityRow, OwnAccountRow, ReferenceRow
 
 KEYS_PER_QUERY = 10_000
@@ -41,7 +42,7 @@ class GalleryRecords:
     def __init__(
         self,
         database: Database,
-        master_key: bytes,
+        master_key: MasterKey,
         *,
         clock: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = _random_id,
@@ -52,6 +53,7 @@ class GalleryRecords:
         self._new_id = new_id
         self._announcer = Announcer(database, master_key, clock)
         self._audit = AuditLog(database, clock=clock)
+        self._erasure = Erasure(database, master_key, self._audit, clock=clock)
 
     def add_identity(
         self,
@@ -103,16 +105,12 @@ class GalleryRecords:
         self._database.empty_log()
 
     def remove_identity(self, identity_id: str, *, by: str | None = None) -> None:
-        """Erases the identity with its key and all that hangs on it, and announces a tombstone.
+        """Erases the identity with its key and all that hangs on it, the report that it was made from too, and
+        announces a tombstone.
 
         It needs no master key: a person can be erased after the key is lost. Raises UnknownIdentity.
         """
-        with self._database.write() as session:
-            if session.scalar(delete(IdentityRow).where(IdentityRow.id == identity_id).returning(1)) is None:
-                raise UnknownIdentity(f"There is no identity {identity_id}.")
-            self._announcer.announce(session, identity_id, None)
-            self._note(session, by, "identity_removed", identity_id)
-        self._database.empty_log()
+        self._erasure.remove_identity(identity_id, by)
 
     def set_status(self, identity_id: str, status: IdentityStatus) -> None:
         """Only an active identity is searched for; any other is announced as a tombstone. Raises UnknownIdentity."""
@@ -166,7 +164,9 @@ class GalleryRecords:
                 return False
             session.execute(insert(OwnAccountRow).values(identity_id=identity_id, account_id=account_id))
             self._announcer.announce(session, identity_id, data_key)
-            self._note(session, by, "identity_changed", identity_id, own_account_added=account_id)
+            self._note(
+                session, by, "identity_changed", identity_id, own_account_added=_told(session, identity_id, account_id)
+            )
         return True
 
     def remove_own_account(self, identity_id: str, account_id: str, *, by: str | None = None) -> bool:
@@ -179,7 +179,13 @@ class GalleryRecords:
             if session.scalar(had.returning(1)) is None:
                 return False
             self._announcer.announce(session, identity_id, data_key)
-            self._note(session, by, "identity_changed", identity_id, own_account_removed=account_id)
+            self._note(
+                session,
+                by,
+                "identity_changed",
+                identity_id,
+                own_account_removed=_told(session, identity_id, account_id),
+            )
         return True
 
     def references_without(self, pack: str) -> Iterator[tuple[str, str]]:
@@ -193,6 +199,11 @@ class GalleryRecords:
                 return
             yield from page
             after = page[-1]
+
+    def without_embedding(self, pack: str) -> int:
+        """How many references of active identities cannot be searched with `pack`."""
+        with self._database.read() as session:
+            return pack_move.count_without(session, pack)
 
     def add_embeddings(self, identity_id: str, embeddings: Mapping[str, PackEmbedding]) -> bool:
         """Whether anything is new; all of it, by reference id, is one change. One of the same pack is replaced.
@@ -268,6 +279,12 @@ class GalleryRecords:
         with self._database.read() as session:
             yield from active_identities(session, self._announcer.unwrap, pack, IdentityRow.sequence > after)
 
+    def identities_of(self, identity_ids: Sequence[str], pack: str) -> Iterator[Identity]:
+        """As `identities`, of these people only: for a few."""
+        with self._database.read() as session:
+            for identity_id in identity_ids:
+                yield from active_identities(session, self._announcer.unwrap, pack, IdentityRow.id == identity_id)
+
     def active_sequences(self) -> dict[str, int]:
         """The sequence number of each active identity's newest change, by its id."""
         active = select(IdentityRow.id, IdentityRow.sequence).where(IdentityRow.status == "active")
@@ -303,3 +320,9 @@ class GalleryRecords:
         """The last step of a transaction, see AuditLog.append_in."""
         if by is not None:
             self._audit.append_in(session, by, action, identity_id, details)
+
+
+def _told(session: Session, identity_id: str, account_id: str) -> str | bool:
+    """What the audit log, which is never erased, is told of an own account: of a victim's only that there is one."""
+    kind = session.scalars(select(IdentityRow.kind).where(IdentityRow.id == identity_id)).one()
+    return account_id if kind == "celebrity" else True

@@ -1,20 +1,25 @@
 """A gallery change as it travels: the identity's whole state, sealed with its data key, inside a small JSON message.
 
-The seal is bound to the identity and to the change's sequence number, so that no change passes for another.
+What is sealed is a line of JSON, and behind it the numbers: all embeddings, then all fingerprints, in the order of the
+references. A million references are read at each start, so that these bytes are not written as text; the form of
+earlier releases, with all of it in the JSON, is still read. The seal is bound to the identity and to the change's
+sequence number, so that no change passes for another.
 """
 
-import base64
+import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
+from pydantic_core import from_json
 
 from detector.identity import DEFAULT_REACH, Embedding, Fingerprint, Identity, Reference
 from detector.verdict import IdentityKind
 from records.errors import ChangeUnreadable, SealBroken
 from records.fingerprints import fingerprint_bytes, fingerprint_from
-from records.keys import DataKey
+from records.keys.keyring import DataKey
 from records.references import checked_reach
 
 VECTOR = np.dtype("<f4")
@@ -22,6 +27,7 @@ VECTOR = np.dtype("<f4")
 
 def write_change(identity: Identity, data_key: DataKey) -> str:
     """The message value of the identity's state: JSON with `identity_id`, `sequence` and `sealed` (base64)."""
+    fingerprints = [_fingerprint_bytes(reference.fingerprint) for reference in identity.references]
     document = {
         "name": identity.name,
         "kind": identity.kind,
@@ -32,19 +38,19 @@ def write_change(identity: Identity, data_key: DataKey) -> str:
         "references": [
             {
                 "reference_id": reference.id,
-                "embeddings": [
-                    {"pack": pack, "dimension": len(vector), "vector": base64.b64encode(vector_bytes(vector)).decode()}
-                    for pack, vector in sorted(reference.embeddings.items())
-                ],
-                "fingerprint": _fingerprint_text(reference.fingerprint),
+                "embeddings": {pack: len(vector) for pack, vector in sorted(reference.embeddings.items())},
+                "fingerprint": len(fingerprint),
             }
-            for reference in identity.references
+            for reference, fingerprint in zip(identity.references, fingerprints, strict=True)
         ],
     }
-    sealed = data_key.seal(json.dumps(document).encode(), _purpose(identity.sequence))
-    return json.dumps(
-        {"identity_id": identity.id, "sequence": identity.sequence, "sealed": base64.b64encode(sealed).decode()}
-    )
+    vectors = [
+        vector_bytes(vector) for reference in identity.references for _, vector in sorted(reference.embeddings.items())
+    ]
+    plain = b"".join([json.dumps(document).encode(), b"\n", *vectors, *fingerprints])
+    sealed = data_key.seal(plain, _purpose(identity.sequence))
+    sealed_text = binascii.b2a_base64(sealed, newline=False).decode()
+    return json.dumps({"identity_id": identity.id, "sequence": identity.sequence, "sealed": sealed_text})
 
 
 @overload
@@ -59,16 +65,31 @@ def read_change(identity_id: str, value: Mapping[str, Any] | None, data_key: Dat
     """
     if value is None or data_key is None:
         return None
+    return read_opened(identity_id, *open_change(identity_id, value, data_key))
+
+
+def open_change(identity_id: str, value: Mapping[str, Any], data_key: DataKey) -> tuple[int, bytes]:
+    """The number of the change, and what was sealed, for `read_opened`. Raises ChangeUnreadable."""
     try:
         if not (value["identity_id"] == identity_id == data_key.identity_id) or type(value["sequence"]) is not int:
             raise ValueError("it belongs to another identity, or its sequence is no whole number")
         sequence: int = value["sequence"]
-        sealed = base64.b64decode(value["sealed"], validate=True)
-        document = json.loads(data_key.open(sealed, _purpose(sequence)))
-        return _identity(identity_id, sequence, document)
+        return sequence, data_key.open(_decoded(value["sealed"]), _purpose(sequence))
     except SealBroken as error:
         raise ChangeUnreadable(f"The change of {identity_id} was not sealed for it, or was altered.") from error
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        raise ChangeUnreadable(f"The change of {identity_id} is malformed: {error}.") from error
+
+
+def read_opened(identity_id: str, sequence: int, plain: bytes) -> Identity:
+    """The identity as of a change that `open_change` opened. Raises ChangeUnreadable."""
+    try:
+        line, newline, numbers = plain.partition(b"\n")
+        document = from_json(line, cache_strings="keys")
+        told = _list(document["references"])
+        references = _references(told, numbers) if newline else _of_text(told)
+        return _identity(identity_id, sequence, document, tuple(references))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ChangeUnreadable(f"The change of {identity_id} is malformed: {error}.") from error
 
 
@@ -88,36 +109,73 @@ def vector_from(data: bytes, dimension: int) -> Embedding:
     return vector.astype(np.float32, copy=False)
 
 
-def _fingerprint_text(fingerprint: Fingerprint | None) -> str | None:
-    return None if fingerprint is None else base64.b64encode(fingerprint_bytes(fingerprint)).decode()
-
-
-def _fingerprint(text: str | None) -> Fingerprint | None:
-    return None if text is None else fingerprint_from(base64.b64decode(text, validate=True))
+def _fingerprint_bytes(fingerprint: Fingerprint | None) -> bytes:
+    return b"" if fingerprint is None else fingerprint_bytes(fingerprint)
 
 
 def _purpose(sequence: int) -> str:
     return f"gallery-change:{sequence}"
 
 
-def _identity(identity_id: str, sequence: int, document: Mapping[str, Any]) -> Identity:
+def _references(told: Sequence[Any], numbers: bytes) -> list[Reference]:
+    """The references whose embeddings and fingerprints are `numbers`, as the JSON before them tells."""
+    dimensions = [dimension for one in told for dimension in one["embeddings"].values()]
+    sizes = [one["fingerprint"] for one in told]
+    if any(type(size) is not int or size < 0 for size in (*dimensions, *sizes)):
+        raise ValueError("a size is no whole number")
+    count = sum(dimensions)
+    if len(numbers) != count * VECTOR.itemsize + sum(sizes):
+        raise ValueError(f"{len(numbers)} bytes stand where {count * VECTOR.itemsize + sum(sizes)} should")
+    vectors = _parts(vector_from(numbers[: count * VECTOR.itemsize], count), dimensions)
+    fingerprints = _parts(numbers[count * VECTOR.itemsize :], sizes)
+    return [
+        Reference(
+            id=_text(one["reference_id"]),
+            embeddings=dict(zip(one["embeddings"], islice(vectors, len(one["embeddings"])), strict=True)),
+            fingerprint=fingerprint_from(fingerprint) if fingerprint else None,
+        )
+        for one, fingerprint in zip(told, fingerprints, strict=True)
+    ]
+
+
+def _parts(whole: Any, sizes: Sequence[int]) -> Iterator[Any]:
+    start = 0
+    for size in sizes:
+        yield whole[start : start + size]
+        start += size
+
+
+def _of_text(told: Sequence[Any]) -> list[Reference]:
+    """The references as earlier releases wrote them, embeddings and fingerprint in base64."""
+    return [
+        Reference(
+            id=_text(reference["reference_id"]),
+            embeddings={
+                _text(one["pack"]): vector_from(_decoded(one["vector"]), one["dimension"])
+                for one in _list(reference["embeddings"])
+            },
+            fingerprint=None
+            if reference.get("fingerprint") is None
+            else fingerprint_from(_decoded(reference["fingerprint"])),
+        )
+        for reference in told
+    ]
+
+
+def _decoded(text: str) -> bytes:
+    return binascii.a2b_base64(text, strict_mode=True)
+
+
+def _identity(
+    identity_id: str, sequence: int, document: Mapping[str, Any], references: tuple[Reference, ...]
+) -> Identity:
     return Identity(
         id=identity_id,
         name=_text(document["name"]),
         kind=_kind(document["kind"]),
         sequence=sequence,
         own_accounts=_texts(document["own_accounts"]),
-        references=tuple(
-            Reference(
-                id=_text(reference["reference_id"]),
-                embeddings={
-                    _text(one["pack"]): vector_from(base64.b64decode(one["vector"], validate=True), one["dimension"])
-                    for one in _list(reference["embeddings"])
-                },
-                fingerprint=_fingerprint(reference.get("fingerprint")),
-            )
-            for reference in _list(document["references"])
-        ),
+        references=references,
         negative_accounts=_texts(document.get("negative_accounts", [])),
         reach=checked_reach(document.get("reach", DEFAULT_REACH)),
         quarantined=_truth(document.get("quarantined", False)),

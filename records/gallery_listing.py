@@ -121,7 +121,7 @@ def _reference_details(session: Session, identity_id: str) -> tuple[ReferenceDet
             photo_sha256=row.photo_sha256,
             width=row.photo_width,
             height=row.photo_height,
-            face_box=(row.face_x, row.face_y, row.face_width, row.face_height),
+            face_box=None if row.hash_only else (row.face_x, row.face_y, row.face_width, row.face_height),
             quality=row.quality,
             packs=tuple(packs_of[row.id]),
             added_at=row.added_at,

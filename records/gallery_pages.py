@@ -15,7 +15,7 @@ from records.announcer import utc_now
 from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
 from records.references import IdentitySummary
-from records.schema import IdentityRow
+from records.schema import IdentityRow, OwnAccountRow
 
 PAGE = 50
 SPAN = timedelta(days=30)
@@ -95,6 +95,20 @@ class GalleryPages:
             following = (shown[-1].name, shown[-1].id) if len(chosen) > PAGE else None
             found = gallery_listing.summaries(session, IdentityRow.id.in_([row.id for row in shown]))
             return GalleryPage(tuple(found), following)
+
+    def owners_of(self, accounts: Iterable[str]) -> Mapping[str, list[str]]:
+        """By account the names of those whose own account it is, of accounts that are somebody's."""
+        owned = (
+            select(OwnAccountRow.account_id, IdentityRow.name)
+            .join(IdentityRow, IdentityRow.id == OwnAccountRow.identity_id)
+            .where(OwnAccountRow.account_id.in_(set(accounts)))
+            .order_by(IdentityRow.name)
+        )
+        owners: defaultdict[str, list[str]] = defaultdict(list)
+        with self._database.read() as session:
+            for account_id, name in session.execute(owned):
+                owners[account_id].append(name)
+        return owners
 
     def led_by_identities(self, identity_ids: Iterable[str]) -> Mapping[str, Led]:
         """What each of the identities led to within the last SPAN."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from detector.identity import Embedding, Fingerprint, Identity, Reference
@@ -13,7 +13,7 @@ from detector.verdict import IdentityKind
 from records.enrolment import embedding_purpose, fingerprint_purpose
 from records.fingerprints import fingerprint_from
 from records.gallery_changes import vector_from
-from records.keys import DataKey
+from records.keys.keyring import DataKey
 from records.schema import (
     EmbeddingRow,
     FingerprintRow,
@@ -71,12 +71,27 @@ def active_identities(
     session: Session, unwrap: Unwrap, pack: str | None, *which: ColumnElement[bool]
 ) -> Iterator[Identity]:
     """All active identities by id, or those that meet the conditions `which`, with the references that have an
-    embedding of `pack` (None: of any)."""
+    embedding of `pack` (None: of any) and those whose photo stayed with the person."""
     heads_of = HEADS.where(*which).limit(PAGE)
     heads = [Head(*row) for row in session.execute(heads_of)]
     while heads:
         yield from _opened(session, heads, unwrap, pack)
         heads = [Head(*row) for row in session.execute(heads_of.where(IdentityRow.id > heads[-1].id))]
+
+
+def comparisons(session: Session, pack: str) -> int:
+    """With how many embeddings of `pack` a face is compared, templates included; see GalleryIndex.comparisons."""
+    of_each = (
+        select(func.count().label("embeddings"))
+        .select_from(EmbeddingRow)
+        .join(ReferenceRow, ReferenceRow.id == EmbeddingRow.reference_id)
+        .join(IdentityRow, IdentityRow.id == ReferenceRow.identity_id)
+        .where(IdentityRow.status == "active", ReferenceRow.suspended_at.is_(None), EmbeddingRow.pack == pack)
+        .group_by(ReferenceRow.identity_id)
+        .subquery()
+    )
+    several = case((of_each.c.embeddings > 1, 1), else_=0)
+    return session.scalar(select(func.coalesce(func.sum(of_each.c.embeddings + several), 0))) or 0
 
 
 def _opened(session: Session, heads: Sequence[Head], unwrap: Unwrap, pack: str | None) -> Iterator[Identity]:
@@ -87,6 +102,7 @@ def _opened(session: Session, heads: Sequence[Head], unwrap: Unwrap, pack: str |
     own_accounts = _accounts(session, OwnAccountRow, first, last)
     negative_accounts = _accounts(session, NegativePairRow, first, last)
     embeddings = _sealed_embeddings(session, first, last, pack)
+    hash_only = _hash_only(session, first, last)
     fingerprints = {
         row.reference_id: row.sealed
         for row in session.execute(
@@ -96,14 +112,15 @@ def _opened(session: Session, heads: Sequence[Head], unwrap: Unwrap, pack: str |
         )
     }
     for head in heads:
-        if head.id in embeddings:
+        if head.id in embeddings or head.id in hash_only:
+            data_key = unwrap(head.id, head.wrapped)
             yield Identity(
                 id=head.id,
                 name=head.name,
                 kind=cast(IdentityKind, head.kind),
                 sequence=head.sequence,
                 own_accounts=frozenset(own_accounts[head.id]),
-                references=_references(unwrap(head.id, head.wrapped), embeddings[head.id], fingerprints),
+                references=_references(data_key, embeddings.get(head.id, ()), hash_only.get(head.id, ()), fingerprints),
                 negative_accounts=frozenset(negative_accounts[head.id]),
                 reach=head.reach,
                 quarantined=head.quarantined_at is not None,
@@ -142,13 +159,27 @@ def _sealed_embeddings(session: Session, first: str, last: str, pack: str | None
     return sealed
 
 
+def _hash_only(session: Session, first: str, last: str) -> Mapping[str, list[str]]:
+    """Of each identity the ids of the references whose photo stayed with the person."""
+    reference_ids = defaultdict[str, list[str]](list)
+    for identity_id, reference_id in session.execute(
+        select(ReferenceRow.identity_id, ReferenceRow.id)
+        .where(ReferenceRow.identity_id.between(first, last), ReferenceRow.suspended_at.is_(None))
+        .where(ReferenceRow.hash_only)
+        .order_by(ReferenceRow.identity_id, ReferenceRow.added_at, ReferenceRow.id)
+    ):
+        reference_ids[identity_id].append(reference_id)
+    return reference_ids
+
+
 def _references(
-    data_key: DataKey, embeddings: Sequence[Sealed], fingerprints: Mapping[str, bytes]
+    data_key: DataKey, embeddings: Sequence[Sealed], hash_only: Sequence[str], fingerprints: Mapping[str, bytes]
 ) -> tuple[Reference, ...]:
     by_reference: dict[str, dict[str, Embedding]] = {}
     for reference_id, pack, dimension, blob in embeddings:
         vector = vector_from(data_key.open(blob, embedding_purpose(reference_id, pack)), dimension)
         by_reference.setdefault(reference_id, {})[pack] = vector
+    by_reference |= {reference_id: {} for reference_id in hash_only}
     return tuple(
         Reference(id=id_, embeddings=of_packs, fingerprint=_fingerprint(data_key, id_, fingerprints.get(id_)))
         for id_, of_packs in by_reference.items()

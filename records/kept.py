@@ -1,6 +1,7 @@
 """Figures that take long to count: nobody waits long for new ones while the last ones are at hand."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime, timedelta
@@ -28,11 +29,12 @@ class Kept(Generic[T]):
         self._clock = clock
         self._lock = threading.Lock()
         self._last: tuple[datetime, T] | None = None
+        self._took = 0.0
         self._counting: Future[T] | None = None
 
     def get(self, patience: float | None = PATIENCE_SECONDS) -> T:
-        """patience: for how many seconds newer figures are waited for; None: until they are there. Raises what `count`
-        raises."""
+        """patience: for how many seconds newer figures are waited for, unless the last count took longer; None: until
+        they are there. Raises what `count` raises."""
         now = self._clock()
         with self._lock:
             last = self._last
@@ -41,6 +43,8 @@ class Kept(Generic[T]):
             counting = self._counting or self._begin(now)
         if last is None or not last[0] <= now < last[0] + LONGEST * self._keep:
             return counting.result()
+        if patience is not None and self._took > patience:
+            return last[1]
         try:
             return counting.result(patience)
         except TimeoutError:
@@ -52,6 +56,7 @@ class Kept(Generic[T]):
         return counting
 
     def _work(self, counting: Future[T], now: datetime) -> None:
+        began = time.monotonic()
         try:
             found = self._count(now)
         except BaseException as error:
@@ -60,5 +65,5 @@ class Kept(Generic[T]):
             counting.set_exception(error)
             return
         with self._lock:
-            self._last, self._counting = (now, found), None
+            self._last, self._counting, self._took = (now, found), None, time.monotonic() - began
         counting.set_result(found)

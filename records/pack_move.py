@@ -11,9 +11,9 @@ from records.enrolment import embedding_purpose, fingerprint_purpose, put_embedd
 from records.errors import LastEmbedding, UnknownReference
 from records.fingerprints import fingerprint_from
 from records.gallery_changes import vector_from
-from records.keys import DataKey
+from records.keys.keyring import DataKey
 from records.references import check_unit_vector
-from records.schema import EmbeddingRow, FingerprintRow, ReferenceRow
+from records.schema import EmbeddingRow, FingerprintRow, IdentityRow, ReferenceRow
 
 PAGE = 1000
 
@@ -22,15 +22,28 @@ PackEmbedding = tuple[str, Embedding, Fingerprint | None]
 
 
 def page_without(session: Session, pack: str, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
-    """Up to PAGE (identity id, reference id) after `after`, in order, of references without an embedding of `pack`."""
+    """Up to PAGE (identity id, reference id) after `after`, in order, of references without an embedding of `pack`,
+    though there is a photo to make it from."""
     key = tuple_(ReferenceRow.identity_id, ReferenceRow.id)
     lacking = (
         select(ReferenceRow.identity_id, ReferenceRow.id)
-        .where(key > after, ~_embedded(EmbeddingRow.pack == pack))
+        .where(key > after, ~ReferenceRow.hash_only, ~_embedded(EmbeddingRow.pack == pack))
         .order_by(ReferenceRow.identity_id, ReferenceRow.id)
         .limit(PAGE)
     )
     return [(identity_id, reference_id) for identity_id, reference_id in session.execute(lacking)]
+
+
+def count_without(session: Session, pack: str) -> int:
+    """References of active identities that cannot be searched with `pack`; see SearchableGallery.without_embedding."""
+    lacking = (
+        select(func.count())
+        .select_from(ReferenceRow)
+        .join(IdentityRow, IdentityRow.id == ReferenceRow.identity_id)
+        .where(IdentityRow.status == "active", ReferenceRow.suspended_at.is_(None), ~ReferenceRow.hash_only)
+        .where(~_embedded(EmbeddingRow.pack == pack))
+    )
+    return session.scalars(lacking).one()
 
 
 def put_embeddings(session: Session, data_key: DataKey, embeddings: Mapping[str, PackEmbedding]) -> bool:

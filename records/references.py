@@ -71,6 +71,16 @@ class ReferencePhoto:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureHash:
+    """The PDQ of a photo that the browser made: 32 bytes, its quality 0..100, and the photo's size in pixels."""
+
+    pdq: bytes
+    quality: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySummary:
     """A line of the gallery's list. `references`, `own_accounts` and `negative_pairs` are counts; `reach`: 1..5;
     `quarantined_at` and `quarantine_reason` are None out of quarantine."""
@@ -91,14 +101,15 @@ class IdentitySummary:
 @dataclass(frozen=True, slots=True)
 class ReferenceDetail:
     """One enrolled photo, without its biometrics. Sizes and box in pixels; `suspended_at`: since when nothing is
-    compared with it."""
+    compared with it. Of a photo that stayed with the person, of which there is a fingerprint alone, `face_box` is None
+    and `quality` is 0."""
 
     id: str
     provenance: str
     photo_sha256: str
     width: int
     height: int
-    face_box: Box
+    face_box: Box | None
     quality: float
     packs: tuple[str, ...]
     added_at: datetime

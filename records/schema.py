@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -101,9 +102,21 @@ class IdentityKeyRow(Base):
     created_at: Mapped[datetime]
 
 
+class VectorKeyRow(Base):
+    """The key by which faces are turned before a vector database is given them, wrapped by the master key; there is one
+    at most. Deleting it makes what the vector database holds worthless, and another is made when it is next needed."""
+
+    __tablename__ = "vector_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime]
+
+
 class ReferenceRow(Base):
     """One photo of an identity: where it came from and where the face lies in it (box in pixels). With `suspended_at`
-    nothing is compared with it."""
+    nothing is compared with it. `hash_only`: the photo stayed with the person; there is a fingerprint, but no photo and
+    no embedding, box and quality are 0, and `photo_sha256` is of the picture's PDQ."""
 
     __tablename__ = "gallery_references"
     __table_args__ = (UniqueConstraint("identity_id", "photo_sha256"),)
@@ -121,6 +134,7 @@ class ReferenceRow(Base):
     quality: Mapped[float]
     added_at: Mapped[datetime]
     suspended_at: Mapped[datetime | None]
+    hash_only: Mapped[bool] = mapped_column(server_default=false())
 
 
 class ReferencePhotoRow(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from records.database import MIGRATIONS, Database
 from records.errors import DatabaseAway
-from records.keys import DataKey
+from records.keys.keyring import DataKey, MasterKey
 from records.schema import DeadLetterReplayRow, EmbeddingRow, IdentityKeyRow, IdentityRow, ReferenceRow
 
 _TRIAL = "likeness-doctor"
@@ -27,7 +27,8 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """How many identities and references there are, and how many references lack an embedding of the pack."""
+    """How many identities and references there are, and how many references lack an embedding of the pack; a photo
+    that stayed with the person needs none."""
 
     identities: int
     references: int
@@ -77,7 +78,9 @@ def contents(database: Database, pack: str) -> Contents:
             for query in (
                 select(func.count()).select_from(IdentityRow),
                 select(func.count()).select_from(ReferenceRow),
-                select(func.count()).select_from(ReferenceRow).where(ReferenceRow.id.not_in(embedded)),
+                select(func.count())
+                .select_from(ReferenceRow)
+                .where(~ReferenceRow.hash_only, ReferenceRow.id.not_in(embedded)),
             )
         ]
     return Contents(*counted)
@@ -89,7 +92,7 @@ def has_keys(database: Database) -> bool:
         return session.scalar(select(IdentityKeyRow.identity_id).limit(1)) is not None
 
 
-def open_a_key(database: Database, master_key: bytes) -> None:
+def open_a_key(database: Database, master_key: MasterKey) -> None:
     """Raises MasterKeyError when the master key does not open the newest identity's data key."""
     newest = select(IdentityKeyRow.identity_id, IdentityKeyRow.wrapped).order_by(IdentityKeyRow.created_at.desc())
     with database.read() as session:

@@ -1,17 +1,20 @@
-"""The web application: the pages over one desk."""
+"""The web application over one desk: the console with its API, the report page, or both, as web.serves says."""
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from web import pages
+from web import language_choice, pages, report
 from web.api.app import PATH as API_PATH
 from web.api.app import make_api
 from web.api.problems import too_late as api_too_late
+from web.api.reports import PATH as REPORTS_PATH
 from web.deadline import Deadline
 from web.desk import Desk
 from web.errors import handle_errors, too_late
@@ -19,12 +22,12 @@ from web.headers import OuterLayer
 from web.oidc import OidcClient
 from web.rate_limit import RateLimit
 from web.rendering import STATIC, environments, static_folder
-from web.security import UPLOAD_PATH, checked_form
+from web.security import REPORT_UPLOADS, UPLOAD_PATH, checked_form
 
 LOGIN_BURST = 10
 LOGIN_SECONDS = 6.0
 YEAR_SECONDS = 31_536_000
-PATIENT = (UPLOAD_PATH, "/identities/add", "/identities/tray")
+PATIENT = (UPLOAD_PATH, f"{API_PATH}{REPORTS_PATH}", "/identities/add", "/identities/tray", *REPORT_UPLOADS)
 """Where photos are judged, compared with the whole gallery, and stored."""
 
 
@@ -45,11 +48,23 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_middleware(Deadline, patient=PATIENT, late=_too_late)
     app.add_middleware(OuterLayer)  # the last is the outermost
     app.mount(static, _KeptFiles(directory=STATIC))
-    app.mount(API_PATH, make_api(desk))
-    for page in pkgutil.iter_modules(pages.__path__, "web.pages."):
-        app.include_router(importlib.import_module(page.name).router)
+    if "console" in web.serves:
+        app.mount(API_PATH, make_api(desk))
+    else:
+        app.add_api_route("/", lambda: RedirectResponse("/report", 303))
+    app.include_router(language_choice.router)
+    for package in (pages,) * ("console" in web.serves) + (report,) * ("reports" in web.serves):
+        for router in _routers(package):
+            app.include_router(router)
     handle_errors(app)
     return app
+
+
+def _routers(package: ModuleType) -> Iterator[APIRouter]:
+    """Of each module that has one."""
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if (router := getattr(importlib.import_module(found.name), "router", None)) is not None:
+            yield router
 
 
 def _too_late(request: Request) -> Response:

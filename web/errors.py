@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from records.errors import DatabaseAway, RecordsError
 from web.headers import dress
 from web.languages import N_
-from web.problems import NotSignedIn, Problem, Way, not_found, stale_form
+from web.problems import Elsewhere, NotSignedIn, Problem, Way, not_found, stale_form
 from web.refusals import REFUSALS
 from web.rendering import render
-from web.security import UPLOAD_PATH, make_visit, place_of, visit_of
+from web.security import REPORT_UPLOADS, UPLOAD_PATH, at_report_door, make_visit, place_of, visit_of
 
 RETRY_SECONDS = 10
 LOGIN = Way(N_("Log in"), "/login")
@@ -29,6 +29,7 @@ def handle_errors(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {
         Problem: answer,
         NotSignedIn: _not_signed_in,
+        Elsewhere: lambda _request, elsewhere: RedirectResponse(elsewhere.path, 303),
         HTTPException: _http,
         RequestValidationError: _stale,
         RecordsError: _records,
@@ -49,7 +50,8 @@ def answer(request: Request, problem: Problem) -> Response:
         said = {"error": problem.reason, "message": visit.language.text(problem.text)}
         response = JSONResponse(said, problem.status)
     else:
-        response = render(request, "error.html", problem.status, problem=problem)
+        template = "report_error.html" if at_report_door(request) else "error.html"
+        response = render(request, template, problem.status, problem=problem)
     if problem.retry:
         response.headers["Retry-After"] = str(problem.retry)
     return response
@@ -86,6 +88,8 @@ def _http(request: Request, error: HTTPException) -> Response:
         title, text = N_("That is too large"), N_("Nothing was changed. Go back, and send less.")
         if request.url.path == UPLOAD_PATH:
             text = N_("Nothing was added. Go back, and send fewer photos at a time, or smaller copies.")
+        if request.url.path in REPORT_UPLOADS:
+            text = N_("This photo was not taken in. Go back, and choose a smaller copy of it.")
         return answer(request, Problem(413, "too_large", title, text))
     if error.status_code == 404:
         return answer(request, not_found())

@@ -40,6 +40,14 @@ class NotSignedIn(Exception):
         self.sent = sent
 
 
+class Elsewhere(Exception):
+    """What was asked for comes after, or before, another page of ours: the visitor is sent to its `path`."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 def forbidden() -> Problem:
     return Problem(
         403,

@@ -29,7 +29,7 @@ class RateLimit:
 
     def wait(self, address: str) -> float:
         """Takes one try of the address: 0, or the seconds until there is one again."""
-        key, now = _network(address), self._clock()
+        key, now = network_of(address), self._clock()
         with self._lock:
             bucket = self._buckets.pop(key, None) or _Bucket(self._burst, now)
             tries = min(self._burst, bucket.tries + (now - bucket.at) / self._seconds)
@@ -40,10 +40,13 @@ class RateLimit:
         return wait
 
 
-def _network(address: str) -> str:
-    """Of an IPv6 address the /64 that one customer has whole."""
+def network_of(address: str) -> str:
+    """The address as tries are counted: of an IPv6 address the /64 that one customer has whole; but an IPv4 address
+    stays one where a proxy writes it as ::ffff:192.0.2.1."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)

@@ -10,6 +10,8 @@ QUEUE = Way(N_("Go to the queue"), "/queue")
 PEOPLE = Way(N_("Go to the people"), "/people")
 GALLERY = Way(N_("Go to the gallery"), "/identities")
 SEARCH = Way(N_("Search"), "/search")
+REPORTS = Way(N_("Go to the reports"), "/reports")
+REPORT = Way(N_("Back to your report"), "/report/status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,12 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("This case was appealed twice"),
         N_("That is as often as it goes here. Out-of-court bodies and courts are named in the statement of reasons."),
     ),
+    "nothing_confirmed": Refusal(
+        409,
+        N_("There is nothing to release yet"),
+        N_("An evidence file holds confirmed cases only, and none of this report is confirmed."),
+        Way(N_("Go to the reports"), "/reports"),
+    ),
     "unknown_token": Refusal(
         404,
         N_("There is no such token"),
@@ -169,5 +177,107 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("This reference has been erased"),
         N_("Its owner took it back. Go back and load the page again: the other evidence is still there."),
         START,
+    ),
+    "not_protecting": Refusal(
+        409,
+        N_("There is nothing to extend"),
+        N_("Nothing is looked for at the moment. Your report says how it stands."),
+        REPORT,
+    ),
+    "not_longer": Refusal(
+        409,
+        N_("You have agreed for longer already"),
+        N_("Nothing was changed: what you agreed to lasts longer than that."),
+        REPORT,
+    ),
+    "unfit_contact": Refusal(
+        422,
+        N_("This is no e-mail address"),
+        N_("Nothing was changed. An e-mail address looks like name@example.com."),
+        REPORT,
+    ),
+    "too_many_lines": Refusal(
+        422,
+        N_("That is too much"),
+        N_("Nothing was changed. Write at most 20 lines in each field, and keep each below 500 letters."),
+        REPORT,
+    ),
+    "message_empty": Refusal(
+        422,
+        N_("The message is empty"),
+        N_("Nothing was sent. Write something first."),
+        REPORT,
+    ),
+    "message_too_long": Refusal(
+        422,
+        N_("The message is too long"),
+        N_("Nothing was sent. Shorten it to 4,000 letters, or send it in parts."),
+        REPORT,
+    ),
+    "too_many_messages": Refusal(
+        429,
+        N_("Please wait for an answer"),
+        N_("Nothing was sent: many of your messages wait to be read already. You find the answer here."),
+        REPORT,
+    ),
+    "report_decided": Refusal(
+        409,
+        N_("Somebody has decided on this report"),
+        N_("Nothing that you sent was saved. Look at what was decided, or take the next report."),
+        REPORTS,
+    ),
+    "not_your_lane": Refusal(
+        403,
+        N_("This report is for others"),
+        N_("Reports of minors are worked by specialists. Take one from your own list."),
+        REPORTS,
+    ),
+    "refusal_reason_missing": Refusal(
+        422,
+        N_("A reason is missing"),
+        N_("Nothing was decided. Go back and choose a reason from the list."),
+        REPORTS,
+    ),
+    "no_proof": Refusal(
+        409,
+        N_("Nothing shows whose face it is"),
+        N_("Nobody is protected without a challenge photo, unless the platform says how it made sure. Refuse it."),
+        REPORTS,
+    ),
+    "nothing_to_protect": Refusal(
+        409,
+        N_("No photo is left"),
+        N_("Nobody was protected: there is no photo that could be compared. Take one in again, or refuse the report."),
+        REPORTS,
+    ),
+    "nothing_to_close": Refusal(
+        409,
+        N_("This report is approved or refused"),
+        N_("Nothing was decided. Only reports of minors, which have no photos, are closed."),
+        REPORTS,
+    ),
+    "unseen": Refusal(
+        422,
+        N_("Something was not looked at"),
+        N_("Nobody was protected. Go back, and tick what you have looked at, once you have."),
+        REPORTS,
+    ),
+    "unlike": Refusal(
+        409,
+        N_("A face is not like that of the challenge photo"),
+        N_("Nobody was protected. Leave that photo out, or say that you are sure all the same, or refuse the report."),
+        REPORTS,
+    ),
+    "report_erased": Refusal(
+        410,
+        N_("This part of the report is erased"),
+        N_("Photos are erased once a report is decided, and everything once it is taken back."),
+        REPORTS,
+    ),
+    "unknown_report": Refusal(
+        404,
+        N_("There is no such report"),
+        N_("It may have been taken back. Choose one from the list."),
+        REPORTS,
     ),
 }

@@ -1,7 +1,8 @@
 """HTML from a template, in the visitor's language and with what every page shows: head, navigation, footer.
 
 Templates have, besides what a page hands them: `visit`, `navigation`, `here` (the path), `form_token` (goes into every
-form), `static("name")`, `languages`, and the filters `moment`, `ago`, `day`, `span` (of seconds), `number`, `percent`.
+form), `static("name")`, `languages`, and the filters `moment`, `ago`, `day`, `date` (with the year), `span` (of
+seconds), `number`, `percent`.
 `_` takes texts of ours only: what it gives is not escaped again, while the values that fill it in are.
 """
 
@@ -13,19 +14,33 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_datetime, format_skeleton, format_timedelta
+from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from config import Settings
+from records.errors import RecordsError
 from records.people.moderators import Role
+from web.console.report_lanes import lanes_for, waiting_for
 from web.languages import LANGUAGES, N_, Language
-from web.security import FORM_COOKIE, PLACE_FIELD, TOKEN_FIELD, Visit, place_of, visit_of
+from web.security import (
+    FORM_COOKIE,
+    PLACE_FIELD,
+    REPORT_PATH,
+    TOKEN_FIELD,
+    Visit,
+    at_report_door,
+    desk_of,
+    place_of,
+    visit_of,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
+REPORTS = "/reports"
 FORMATTED = 4096
 """Numbers that are kept as they are shown."""
 WORKERS: tuple[Role, ...] = ("moderator", "lead")
@@ -46,6 +61,7 @@ class Room:
 
 ROOMS = (
     Room("/queue", N_("Queue"), "q", WORKERS),
+    Room(REPORTS, N_("Reports"), "v", WORKERS),
     Room("/search", N_("Search"), "/", WORKERS),
     Room("/identities", N_("Gallery"), "g", GALLERY_READERS),
     Room("/audit", N_("Audit log"), "l", AUDITORS),
@@ -70,21 +86,24 @@ def environments(static: str, clock: Callable[[], datetime]) -> dict[str, Enviro
     return {code: _environment(language, static, clock) for code, language in LANGUAGES.items()}
 
 
-def rooms_for(visit: Visit) -> list[Room]:
+def rooms_for(visit: Visit, settings: Settings) -> list[Room]:
     """What the visitor may enter; the first is where they begin."""
     if visit.session is None:
         return []
-    return [room for room in ROOMS if not room.roles or visit.session.moderator.role in room.roles]
+    role = visit.session.moderator.role
+    rooms = [room for room in ROOMS if not room.roles or role in room.roles]
+    return [room for room in rooms if room.path != REPORTS or lanes_for(settings.reports, role)]
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page from templates/. Raises DatabaseAway when the visitor's session was not looked up yet."""
     visit = visit_of(request)
     environment: Environment = request.app.state.environments[visit.language.code]
-    place = place_of(request) if request.method == "GET" else "/"
+    place = place_of(request) if request.method == "GET" else REPORT_PATH if at_report_door(request) else "/"
     html = environment.get_template(template).render(
         visit=visit,
-        navigation=rooms_for(visit),
+        navigation=rooms_for(visit, desk_of(request).settings),
+        waiting_in=_waiting(request, visit, status),
         here=request.url.path,
         form_token=_form_token(visit, place),
         languages=LANGUAGES.values(),
@@ -94,6 +113,18 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     if visit.new_token:
         set_cookie(response, FORM_COOKIE, visit.csrf_token)
     return response
+
+
+def _waiting(request: Request, visit: Visit, status: int) -> dict[str, int]:
+    """How much waits in rooms that say so, by path. Nothing is counted for a page that tells of an error of ours."""
+    if visit.session is None or status >= 500:
+        return {}
+    desk = desk_of(request)
+    lanes = lanes_for(desk.settings.reports, visit.session.moderator.role)
+    try:
+        return {REPORTS: waiting_for(lanes, desk.open_reports.get())} if lanes else {}
+    except RecordsError:
+        return {}
 
 
 def set_cookie(response: Response, name: str, value: str, *, days: int = 0) -> None:
@@ -144,5 +175,8 @@ def _environment(language: Language, static: str, clock: Callable[[], datetime])
     def day(at: datetime) -> str:
         return format_skeleton("MMMd", at, locale=language.locale)
 
-    environment.filters.update(moment=moment, ago=ago, day=day, span=span, number=number, percent=percent)
+    def date(at: datetime) -> str:
+        return format_date(at, "long", locale=language.locale)
+
+    environment.filters.update(moment=moment, ago=ago, day=day, date=date, span=span, number=number, percent=percent)
     return environment

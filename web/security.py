@@ -13,16 +13,18 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartParser
 
 from config import Settings
 from records.people.moderators import Role
 from records.people.web_sessions import Session
 from web.desk import Desk
-from web.headers import allow_bytes
+from web.headers import DISCARDED_BYTES, FORM_BYTES, allow_bytes
 from web.languages import Language, choose_language
 from web.preferences import Preferences
 from web.problems import NotSignedIn, forbidden, forged, not_found, stale_form
 
+MultiPartParser.spool_max_size = DISCARDED_BYTES  # photos stay in memory: /tmp would keep them in the clear
 SESSION_COOKIE = "__Host-likeness"
 FORM_COOKIE = "__Host-likeness-form"
 LANGUAGE_COOKIE = "__Host-likeness-language"
@@ -31,6 +33,9 @@ TOKEN_FIELD = "csrf_token"  # noqa: S105  # a name
 TOKEN_HEADER = "X-CSRF-Token"  # noqa: S105  # a name
 PLACE_FIELD = "place"
 BEFORE_LOGIN = ("/login", "/language")
+REPORT_PATH = "/report"
+REPORT_UPLOADS = (f"{REPORT_PATH}/photos", f"{REPORT_PATH}/challenge")
+DRAFT_COOKIE = "__Host-likeness-report-draft"
 UPLOAD_PATH = "/identities/photos"
 UPLOADERS: tuple[Role, ...] = ("curator",)
 MOST_PHOTOS = 20
@@ -115,6 +120,8 @@ async def checked_form(request: Request, visit: VisitOf) -> None:
         return
     if request.url.path == UPLOAD_PATH and visit.session and visit.session.moderator.role in UPLOADERS:
         allow_bytes(request, upload_bytes(desk_of(request).settings))
+    if request.url.path in REPORT_UPLOADS and DRAFT_COOKIE in request.cookies:
+        allow_bytes(request, FORM_BYTES + desk_of(request).settings.pictures.max_bytes)
     form = await request.form()
     place = own_path(_field(form.get(PLACE_FIELD)))
     if not _from_our_page(request):
@@ -124,9 +131,16 @@ async def checked_form(request: Request, visit: VisitOf) -> None:
         if any(NUL in f"{name}{_field(value)}" for name, value in form.multi_items()):
             raise stale_form(422)
         return
+    if at_report_door(request):
+        raise forged(place if place != "/" else REPORT_PATH)
     if visit.session is None and request.url.path not in BEFORE_LOGIN:
         raise NotSignedIn(place, sent=True)
     raise forged(place)
+
+
+def at_report_door(request: Request) -> bool:
+    """Whether the page is one of those for people who report, and who have no login."""
+    return f"{request.url.path}/".startswith(f"{REPORT_PATH}/")
 
 
 def upload_bytes(settings: Settings) -> int:

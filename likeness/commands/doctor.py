@@ -19,6 +19,7 @@ from likeness.doctor.examination import examine
 from likeness.doctor.finding import Finding
 from likeness.doctor.kafka_checks import kafka_checks
 from likeness.doctor.machine_checks import machine_checks
+from likeness.doctor.milvus_checks import milvus_checks
 from likeness.doctor.model_checks import model_checks
 from likeness.doctor.records_checks import records_checks
 
@@ -52,6 +53,7 @@ def _findings(deep: bool) -> list[Finding]:
         "machine": lambda: machine_checks(settings, os.environ),
         "models": lambda: model_checks(settings),
         "records": lambda: records_checks(settings),
+        "milvus": lambda: milvus_checks(settings),
         "broker": lambda: kafka_checks(settings, deep=deep),
     }
     with quiet_kafka():

@@ -18,7 +18,7 @@ from likeness.errors import BadInput
 from likeness.operator_name import operator
 from likeness.texts import filled
 from records.database import open_database
-from records.keys import load_master_key
+from records.keys.open_master_key import open_master_key
 from records.people.moderators import Moderator, ModeratorRecords
 
 app = typer.Typer(help="Who may log in to the console: add, list, role, password, disable.", no_args_is_help=True)
@@ -124,8 +124,7 @@ def _opened() -> Iterator[ModeratorRecords]:
     settings = load_settings()
     with closing(open_database(settings.database_url)) as database:
         database.migrate()
-        key = settings.keys.master_key.get_secret_value() if settings.keys.master_key else None
-        yield ModeratorRecords(database, load_master_key(key, settings.master_key_file, create=True))
+        yield ModeratorRecords(database, open_master_key(settings.keys, settings.master_key_file, create=True))
 
 
 @contextmanager

@@ -28,6 +28,8 @@ class ScopeName(StrEnum):
     decide = "cases:decide"
     pictures = "pictures:read"
     appeals = "appeals:write"
+    reports = "reports:write"
+    flag = "reports:flag"
 
 
 @app.command()

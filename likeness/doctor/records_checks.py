@@ -13,7 +13,8 @@ from likeness.doctor.finding import Finding
 from records import soundness
 from records.database import Database, open_database
 from records.errors import DatabaseAway, MasterKeyError
-from records.keys import load_master_key
+from records.faces_kept import FILING_AT, FILING_SOON, people_with_faces
+from records.keys.open_master_key import open_master_key
 
 CLOCK_WARN, CLOCK_FAIL = 2.0, 60.0
 """Seconds by which clocks may differ."""
@@ -35,6 +36,7 @@ def records_checks(settings: Settings) -> Iterator[Finding]:
             if current.state == "ok":
                 yield writable(database)
                 yield gallery(settings, database)
+                yield faces(settings, database)
             yield from master_key(settings, database if state.found is not None else None)
     except DatabaseAway as error:
         yield Finding("database", "fail", str(error), "See that it runs, and database.url (host, name, user, rights).")
@@ -76,6 +78,17 @@ def gallery(settings: Settings, database: Database) -> Finding:
     return Finding("gallery", "ok", f"{found.identities} identities, {found.references} references.")
 
 
+def faces(settings: Settings, database: Database) -> Finding:
+    """Whether so many faces are kept that China's rule on filing asks for it."""
+    kept = people_with_faces(database).total
+    said = f"Faces of {kept:,} people are kept; from {FILING_AT:,} on they must be filed in China (docs/privacy.md)."
+    if settings.look_back.days:
+        said += f" Those of all avatars of {settings.look_back.days} days come on top: count your accounts."
+    if kept >= FILING_AT * FILING_SOON or settings.look_back.days:
+        return Finding("faces kept", "warn", said, "`likeness privacy sheet`.")
+    return Finding("faces kept", "ok", said)
+
+
 def master_key(settings: Settings, database: Database | None) -> Iterator[Finding]:
     """Whether it can be read, by nobody else, and is the one that `database` was made with."""
     given, path = settings.keys.master_key, settings.master_key_file
@@ -86,7 +99,7 @@ def master_key(settings: Settings, database: Database | None) -> Iterator[Findin
         )
         return
     try:
-        key = load_master_key(given.get_secret_value() if given else None, path, create=False)
+        key = open_master_key(settings.keys, path, create=False)
         if database is not None:
             soundness.open_a_key(database, key)
     except MasterKeyError as error:
@@ -95,7 +108,10 @@ def master_key(settings: Settings, database: Database | None) -> Iterator[Findin
         return
     opens = "opens an identity's key" if needed else "can be read; no identity has a key yet"
     yield Finding("master key", "ok", f"{'The one in keys.master_key' if given else path} {opens}.")
-    if given is None and (mode := path.stat().st_mode & 0o777) & 0o077:
+    if len(key.ids) > 1:
+        mend = "`likeness keys status`, then `likeness keys rotate` and `likeness keys retire`."
+        yield Finding("master key", "warn", f"There are {len(key.ids)}: a rotation is under way.", mend)
+    if given is None and not settings.keys.kms_key_id and (mode := path.stat().st_mode & 0o777) & 0o077:
         yield Finding("master key", "warn", f"Others may read {path} (mode {mode:o}).", f"chmod 600 {path}")
 
 

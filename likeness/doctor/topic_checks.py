@@ -33,13 +33,13 @@ class Topic:
 
 
 def topic_checks(settings: Settings, admin: KafkaAdminClient) -> Iterator[Finding]:
-    table = topic_table(settings.topics, settings.kafka)
+    table = topic_table(settings.topics, settings.kafka, settings.look_back.days)
     told = {topic["name"]: topic for topic in admin.describe_topics([topic.name for topic in table])}
     for wanted in table:
         found = told.get(wanted.name)
         if found is None or not found["partitions"]:
-            # Who works reviews elsewhere needs no topic of decisions.
-            needed = wanted.name != settings.topics.decisions
+            # Who works reviews elsewhere needs neither.
+            needed = wanted.name not in (settings.topics.decisions, settings.topics.reports)
             yield missing(wanted, settings.topics.create) if needed else undecided(wanted)
             continue
         partitions = tuple(
@@ -70,7 +70,7 @@ def missing(wanted: TopicSettings, create: bool) -> Finding:
 
 
 def undecided(wanted: TopicSettings) -> Finding:
-    """That the topic of decisions is missing."""
+    """That a topic of the console is missing."""
     said = "It is missing: no console has been started yet."
     return Finding(f"topic {wanted.name}", "warn", said, "Start `likeness serve`, if moderators work in its console.")
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
-from records.casework.schema_cases import CaseFingerprintRow, CasePictureRow
-from records.keys import DataKey
+from records.casework.schema_cases import CaseFingerprintRow, CasePictureKeyRow, CasePictureRow
+from records.keys.keyring import DataKey, MasterKey
 
 _PICTURE, _FACES, _FINGERPRINT = "case-picture", "case-faces", "case-fingerprint"
 _HASH_BYTES = 32
@@ -27,32 +27,37 @@ class CasePicture:
     turns: bytes = b""
 
 
-def put(session: Session, case_id: str, picture: CasePicture, master_key: bytes, kept_until: datetime) -> None:
+def put(
+    session: Session, case_id: str, picture: CasePicture, master_key: MasterKey, now: datetime, kept_until: datetime
+) -> None:
     """Seals the picture of a case that has none yet."""
     data_key = DataKey.new(case_id)
     row = {
         "case_id": case_id,
-        "wrapped": data_key.wrap(master_key),
         "picture": data_key.seal(picture.jpeg, _PICTURE),
         "faces": data_key.seal(json.dumps(picture.faces).encode(), _FACES),
         "kept_until": kept_until,
     }
     session.execute(insert(CasePictureRow).values(row))
+    key = {"case_id": case_id, "wrapped": data_key.wrap(master_key), "created_at": now}
+    session.execute(insert(CasePictureKeyRow).values(key))
     if picture.turns:
         sealed = data_key.seal(picture.turns[:_HASH_BYTES], _FINGERPRINT)
         session.execute(insert(CaseFingerprintRow).values({"case_id": case_id, "sealed": sealed}))
 
 
-def find(session: Session, case_id: str, master_key: bytes, now: datetime) -> CasePicture | None:
+def find(session: Session, case_id: str, master_key: MasterKey, now: datetime) -> CasePicture | None:
     """None when there is none, or none that may still be shown. Raises MasterKeyError, SealBroken."""
     row = session.get(CasePictureRow, case_id)
     if row is None or row.kept_until <= now:
         return None
-    data_key = DataKey.unwrap(case_id, row.wrapped, master_key)
+    if (key := session.get(CasePictureKeyRow, case_id)) is None:
+        return None
+    data_key = DataKey.unwrap(case_id, key.wrapped, master_key)
     return CasePicture(data_key.open(row.picture, _PICTURE), json.loads(data_key.open(row.faces, _FACES)))
 
 
-def open_fingerprint(case_id: str, wrapped: bytes, sealed: bytes, master_key: bytes) -> bytes:
+def open_fingerprint(case_id: str, wrapped: bytes, sealed: bytes, master_key: MasterKey) -> bytes:
     """The 32 bytes of the picture's PDQ. Raises MasterKeyError, SealBroken."""
     return DataKey.unwrap(case_id, wrapped, master_key).open(sealed, _FINGERPRINT)
 

@@ -26,6 +26,7 @@ from records.casework.schema_around_cases import CoopReportRow
 from records.casework.schema_cases import BAND, CaseCommentRow, CasePictureRow, CaseRow
 from records.database import Database
 from records.errors import UnknownCase
+from records.keys.keyring import MasterKey
 from records.people.schema_people import ModeratorRow
 from records.schema import IdentityRow
 
@@ -33,6 +34,8 @@ __all__ = ["Case", "CasePicture", "CaseRecords", "CaseState", "Comment", "NewCas
 
 CaseState = Literal["open", "decided", "closed"]
 """Somebody must decide; decided and still to be undone; over."""
+CaseTrigger = Literal["upload", "look_back"]
+"""The upload of a picture; the search for a newly protected person among earlier ones."""
 
 ID_START = 8
 """Characters of a case id that are enough to search by."""
@@ -43,7 +46,8 @@ _LOWEST = "00000000-0000-0000-0000-000000000000"
 class NewCase:
     """A review that becomes a case. id: the review's; kind, identity_*: of its leading finding; priority: higher is
     worked first; held: the identity is in quarantine; evidence: JSON, without names; reference_id, similarity,
-    threshold: of the leading finding, where it compares faces; picture_url: where the platform keeps the picture."""
+    threshold: of the leading finding, where it compares faces; picture_url: where the platform keeps the picture;
+    trigger: what brought the picture up."""
 
     id: str
     event_id: str
@@ -63,6 +67,7 @@ class NewCase:
     similarity: float | None = None
     threshold: float | None = None
     picture_url: str | None = None
+    trigger: CaseTrigger = "upload"
 
     @property
     def band(self) -> int | None:
@@ -96,6 +101,7 @@ class Case:
     held: bool
     evidence: Mapping[str, Any]
     picture_group: str | None
+    trigger: CaseTrigger
     golden_id: str | None
     golden_for: str | None
     double_review: bool
@@ -130,7 +136,7 @@ class CaseRecords:
     def __init__(
         self,
         database: Database,
-        master_key: bytes,
+        master_key: MasterKey,
         queues: Sequence[QueueRule],
         *,
         keep_pictures: timedelta,
@@ -148,7 +154,8 @@ class CaseRecords:
         self._groups = PictureGroups(master_key)
 
     def open(self, new: NewCase, picture: CasePicture | None) -> bool:
-        """Whether the case is new; one that is there already stays as it is, whatever became of it."""
+        """Whether the case is new; one that is there already stays as it is, whatever became of it. A look-back opens
+        none where the upload itself has led to a case about the person."""
         now = self._clock()
         row = {name: getattr(new, name) for name in _KEPT} | {
             "opened_at": now,
@@ -162,12 +169,14 @@ class CaseRecords:
                 self._groups.catch_up(session)  # all of them, the first time: not while others wait to write
         insert_into = postgresql.insert if self._database.postgresql else sqlite.insert
         with self._database.write() as session:
+            if new.trigger == "look_back" and _is_known(session, new):
+                return False
             if session.scalar(insert_into(CaseRow).values(row).on_conflict_do_nothing().returning(CaseRow.id)) is None:
                 return False
             if picture is not None:
                 group = self._groups.group_of(session, new.id, picture.turns, now) if picture.turns else new.id
                 session.execute(update(CaseRow).where(CaseRow.id == new.id).values(picture_group=group))
-                case_pictures.put(session, new.id, picture, self._master_key, now + self._keep_pictures)
+                case_pictures.put(session, new.id, picture, self._master_key, now, now + self._keep_pictures)
             if self._report_to_coop:
                 report = {"case_id": new.id, "created_at": now, "picture_url": new.picture_url}
                 session.execute(insert(CoopReportRow).values(report))
@@ -210,8 +219,9 @@ class CaseRecords:
         with self._database.write() as session:
             erased = case_pictures.erase(session, now)
         if erased:
-            self._groups.forget(erased)
             self._database.empty_log()
+        with self._database.read() as session:
+            self._groups.forget_erased(session)
         return len(erased)
 
     def search(self, text: str, limit: int = 50) -> list[Case]:
@@ -310,6 +320,13 @@ def sampled(case_id: str, rate: float) -> bool:
 
 def unknown_case(case_id: str) -> UnknownCase:
     return UnknownCase(f"There is no case {case_id}; search for it by its account or its event.")
+
+
+def _is_known(session: Session, new: NewCase) -> bool:
+    """Whether the same upload has led to a case about the same person."""
+    evidences = session.scalars(select(CaseRow.evidence).where(CaseRow.event_id == new.event_id))
+    findings = (finding for evidence in evidences for finding in json.loads(evidence).get("findings", ()))
+    return any(finding.get("identity_id") == new.identity_id for finding in findings)
 
 
 def _newest(session: Session, limit: int, which: ColumnElement[bool]) -> list[Case]:

@@ -4,14 +4,14 @@ A lead marks one; golden_copies.py mixes copies of it into the work; once somebo
 it no more, they are told here whether they were right, and leads see how all did.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, cast
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, cast
 from uuid import uuid4
 
 from sqlalchemy import Exists, Select, exists, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from records.announcer import utc_now
 from records.audit import AuditLog
@@ -22,6 +22,7 @@ from records.casework.schema_around_cases import GoldenCaseRow
 from records.casework.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow
 from records.database import Database
 from records.errors import GoldenRefused, ReasonMissing, UnknownCase
+from records.kept import Kept
 from records.people.schema_people import ModeratorRow
 
 GoldenAnswer = Literal["confirmed", "not_this_person", "genuine_owner", "bad_picture"]
@@ -59,13 +60,30 @@ class TestTold:
     why: str
 
 
-class GoldenCases:
-    """Every method is one transaction and may raise DatabaseAway or SchemaMismatch. `clock` gives the moment, aware."""
+class _Answers(NamedTuple):
+    """How many of the copies of a golden case were answered how."""
 
-    def __init__(self, database: Database, audit: AuditLog, *, clock: Callable[[], datetime] = utc_now) -> None:
+    right: int
+    wrong: int
+    escalated: int
+
+
+class GoldenCases:
+    """Every method is one transaction and may raise DatabaseAway or SchemaMismatch. `keep`: how old the counts of
+    answers may be before they are made anew, see Kept; `clock` gives the moment, aware."""
+
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditLog,
+        *,
+        keep: timedelta = timedelta(),
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._database = database
         self._audit = audit
         self._clock = clock
+        self._answers = Kept(self._count_answers, keep=keep, clock=clock)
 
     def mark(self, case_id: str, expected: str, why: str, moderator_id: str) -> str:
         """Makes a closed case golden, or one anew that was retired; gives the golden case's id. Raises UnknownCase,
@@ -116,14 +134,19 @@ class GoldenCases:
     def all(self) -> list[GoldenCase]:
         """All, the newest first, those in use before the retired."""
         order = (GoldenCaseRow.retired_at.is_not(None), GoldenCaseRow.added_at.desc())
+        answers = self._answers.get()
         with self._database.read() as session:
-            return [_golden_case(row) for row in session.execute(_results().order_by(*order))]
+            return [_golden_case(row, answers.get(row[0].id)) for row in session.execute(_golden().order_by(*order))]
+
+    def _count_answers(self, _now: datetime) -> Mapping[str, _Answers]:
+        with self._database.read() as session:
+            return _answered(session)
 
     def about(self, case_id: str) -> GoldenCase | None:
         """What was made of the case; None when it is not golden."""
         with self._database.read() as session:
-            row = session.execute(_results().where(GoldenCaseRow.source_id == case_id)).one_or_none()
-            return None if row is None else _golden_case(row)
+            row = session.execute(_golden().where(GoldenCaseRow.source_id == case_id)).one_or_none()
+            return None if row is None else _golden_case(row, _answered(session, row[0].id).get(row[0].id))
 
     def told(self, moderator_id: str, case_ids: Collection[str]) -> dict[str, TestTold]:
         """By case id, which of these cases were tests that the person has done, and how it went."""
@@ -163,33 +186,38 @@ class GoldenCases:
         return sorted(seen, key=lambda case: (case.opened_at, case.id), reverse=True)
 
 
-def _results() -> Select[*tuple[Any, ...]]:
-    """Golden cases, their sources, and how often their copies were answered how."""
-    copy = aliased(CaseRow)
-    right = CaseDecisionRow.state == "first"
-    escalated = CaseDecisionRow.decision == "escalated"
-    answers = (
-        select(
-            copy.golden_id,
-            func.count().filter(right).label("right"),
-            func.count().filter(~right, ~escalated).label("wrong"),
-            func.count().filter(escalated).label("escalated"),
-        )
-        .join(CaseDecisionRow, CaseDecisionRow.case_id == copy.id)
-        .where(copy.golden_id.is_not(None), copy.state == "closed", CaseDecisionRow.state != "undone")
-        .group_by(copy.golden_id)
-        .subquery()
-    )
+def _golden() -> Select[*tuple[Any, ...]]:
+    """Golden cases, their sources, and who added them."""
     return (
-        select(GoldenCaseRow, CaseRow, ModeratorRow.name, answers.c.right, answers.c.wrong, answers.c.escalated)
+        select(GoldenCaseRow, CaseRow, ModeratorRow.name)
         .join(CaseRow, CaseRow.id == GoldenCaseRow.source_id)
         .join(ModeratorRow, ModeratorRow.id == GoldenCaseRow.added_by)
-        .outerjoin(answers, answers.c.golden_id == GoldenCaseRow.id)
     )
 
 
-def _golden_case(row: Any) -> GoldenCase:
-    golden, source, name, right, wrong, escalated = row
+def _answered(session: Session, golden_id: str | None = None) -> Mapping[str, _Answers]:
+    """By golden case, or of one alone, how often its copies were answered how."""
+    # so put, SQLite finds the few copies by their index, and does not go through all closed cases
+    which = CaseRow.golden_id > "" if golden_id is None else CaseRow.golden_id == golden_id
+    right = CaseDecisionRow.state == "first"
+    escalated = CaseDecisionRow.decision == "escalated"
+    counted = (
+        select(
+            CaseRow.golden_id,
+            func.count().filter(right),
+            func.count().filter(~right, ~escalated),
+            func.count().filter(escalated),
+        )
+        .join(CaseDecisionRow, CaseDecisionRow.case_id == CaseRow.id)
+        .where(which, CaseRow.closed_at.is_not(None), CaseDecisionRow.state != "undone")
+        .group_by(CaseRow.golden_id)
+    )
+    return {str(golden): _Answers(*counts) for golden, *counts in session.execute(counted)}
+
+
+def _golden_case(row: Any, answers: _Answers | None) -> GoldenCase:
+    golden, source, name = row
+    answers = answers or _Answers(0, 0, 0)
     return GoldenCase(
         id=golden.id,
         source_id=source.id,
@@ -201,9 +229,9 @@ def _golden_case(row: Any) -> GoldenCase:
         added_by=name,
         added_at=golden.added_at,
         retired_at=golden.retired_at,
-        right=right or 0,
-        wrong=wrong or 0,
-        escalated=escalated or 0,
+        right=answers.right,
+        wrong=answers.wrong,
+        escalated=answers.escalated,
     )
 
 

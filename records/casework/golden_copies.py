@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from records.casework import case_pictures
 from records.casework.schema_around_cases import GoldenCaseRow
 from records.casework.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow, CaseSkipRow
+from records.keys.keyring import MasterKey
 
 _CHANCE = secrets.SystemRandom().random
 SHIFTED = ("account_created_at", "uploaded_at", "screened_at")
@@ -28,7 +29,7 @@ class GoldenMix:
     """Decides who is tested, and with what. rate: share of the cases given out, 0..1; `chance` gives the next random
     number, 0 <= x < 1, which moderators must not foresee."""
 
-    def __init__(self, master_key: bytes, rate: float, *, chance: Callable[[], float] = _CHANCE) -> None:
+    def __init__(self, master_key: MasterKey, rate: float, *, chance: Callable[[], float] = _CHANCE) -> None:
         self._master_key = master_key
         self._rate = rate
         self._chance = chance
@@ -68,7 +69,7 @@ class GoldenMix:
         kept_until = session.get_one(CasePictureRow, source_id).kept_until
         picture = case_pictures.find(session, source_id, self._master_key, now)
         assert picture is not None  # `_fit_for` asked for it
-        case_pictures.put(session, copy.id, picture, self._master_key, kept_until)
+        case_pictures.put(session, copy.id, picture, self._master_key, now, kept_until)
         return copy
 
 

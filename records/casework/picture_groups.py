@@ -5,7 +5,6 @@ joins, and seals the fingerprint beside the picture  3. campaigns.py makes one p
 """
 
 import threading
-from collections.abc import Collection
 from datetime import datetime
 
 import numpy as np
@@ -15,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from detector.identity import PICTURE_LIMIT
 from records.casework.case_pictures import open_fingerprint
-from records.casework.schema_cases import CaseFingerprintRow, CasePictureRow, CaseRow
+from records.casework.schema_cases import CaseFingerprintRow, CasePictureKeyRow, CasePictureRow, CaseRow
+from records.keys.keyring import MasterKey
 
 GROUPS_LOCK = 7_301_100_005
 """PostgreSQL's advisory lock, another than those of records/database.py: who opens a case with a picture sees all that
@@ -28,7 +28,7 @@ class PictureGroups:
     """The fingerprints in memory, 32 bytes a case; read at first use, and then only those that have come since. Safe to
     share among threads. Its methods may raise MasterKeyError and SealBroken."""
 
-    def __init__(self, master_key: bytes) -> None:
+    def __init__(self, master_key: MasterKey) -> None:
         self._master_key = master_key
         self._lock = threading.Lock()
         self._cases: list[str] = []
@@ -39,8 +39,8 @@ class PictureGroups:
         """Reads the fingerprints that have come since the last time."""
         newer = (
             select(CaseFingerprintRow.number, CaseFingerprintRow.case_id, CaseFingerprintRow.sealed)
-            .add_columns(CasePictureRow.wrapped)
-            .join(CasePictureRow, CasePictureRow.case_id == CaseFingerprintRow.case_id)
+            .add_columns(CasePictureKeyRow.wrapped)
+            .join(CasePictureKeyRow, CasePictureKeyRow.case_id == CaseFingerprintRow.case_id)
             .order_by(CaseFingerprintRow.number)
         )
         with self._lock:
@@ -65,13 +65,14 @@ class PictureGroups:
         groups = {row.id: row.picture_group for row in session.execute(shown)} if near else {}
         return next((groups[one] for one in near if groups.get(one)), case_id)
 
-    def forget(self, case_ids: Collection[str]) -> None:
-        """Drops the fingerprints of these cases."""
-        gone = set(case_ids)
+    def forget_erased(self, session: Session) -> None:
+        """Drops the fingerprints of pictures that were erased, here or by another process. `session`: a new one."""
         with self._lock:
-            kept = [place for place, case_id in enumerate(self._cases) if case_id not in gone]
-            self._hashes = self._hashes[:, kept]
-            self._cases = [self._cases[place] for place in kept]
+            there = set(session.scalars(select(CaseFingerprintRow.case_id)))
+            kept = [place for place, case_id in enumerate(self._cases) if case_id in there]
+            if len(kept) < len(self._cases):
+                self._hashes = self._hashes[:, kept]
+                self._cases = [self._cases[place] for place in kept]
 
     def _add(self, case_id: str, fingerprint: bytes) -> None:
         if len(self._cases) == self._hashes.shape[1]:

@@ -19,6 +19,7 @@ class CaseRow(Base):
     the threshold, in steps of BAND. `evidence`: JSON of all findings, without names, which are looked up when a person
     reads them. `picture_group`: the first case that showed this picture. `stage`: whose turn it is (first or second
     reviewer, lead, who judges an appeal); `double_review`: a second person judges it as a sample of quality.
+    `trigger`: what brought the picture up, its `upload` or a `look_back`.
     `golden_id`: it is a copy that tests the moderator `golden_for`, see golden_copies.py. Only an open case is claimed;
     from `claimed_until` on another may take it.
     """
@@ -56,6 +57,7 @@ class CaseRow(Base):
     held: Mapped[bool]
     evidence: Mapped[str]
     picture_group: Mapped[str | None]
+    trigger: Mapped[str] = mapped_column(server_default="upload")
     golden_id: Mapped[str | None]
     golden_for: Mapped[str | None]
     double_review: Mapped[bool]
@@ -91,16 +93,25 @@ Index("ix_cases_of_people", CaseRow.state, CaseRow.identity_id, CaseRow.opened_a
 
 
 class CasePictureRow(Base):
-    """What a case shows, sealed with a data key of its own (`wrapped` by the master key): the avatar as JPEG and where
-    the faces lie, in the avatar and in the references. Deleted when its retention has passed."""
+    """What a case shows, sealed with a data key of its own: the avatar as JPEG and where the faces lie, in the avatar
+    and in the references. Deleted when its retention has passed."""
 
     __tablename__ = "case_pictures"
 
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
-    wrapped: Mapped[bytes]
     picture: Mapped[bytes]
     faces: Mapped[bytes]
     kept_until: Mapped[datetime] = mapped_column(index=True)
+
+
+class CasePictureKeyRow(Base):
+    """The data key of a case's picture, wrapped by the master key; apart from it, as copies of the two lie apart."""
+
+    __tablename__ = "case_picture_keys"
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("case_pictures.case_id", ondelete="CASCADE"), primary_key=True)
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime]
 
 
 class CaseFingerprintRow(Base):

@@ -5,6 +5,7 @@ from alembic import context
 from records import schema_audit  # noqa: F401 their tables belong to the metadata
 from records.casework import schema_around_cases, schema_cases  # noqa: F401
 from records.people import schema_people  # noqa: F401
+from records.reports import schema_reports  # noqa: F401
 from records.schema import Base
 
 context.configure(

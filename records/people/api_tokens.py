@@ -19,7 +19,7 @@ from records.database import Database
 from records.errors import UnfitToken, UnknownToken
 from records.people.schema_people import ApiTokenRow
 
-Scope = Literal["cases:read", "cases:decide", "pictures:read", "appeals:write"]
+Scope = Literal["cases:read", "cases:decide", "pictures:read", "appeals:write", "reports:write", "reports:flag"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 PREFIX = "lk_"

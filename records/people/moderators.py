@@ -24,6 +24,7 @@ from records.errors import (
     WrongCode,
     WrongLogin,
 )
+from records.keys.keyring import MasterKey
 from records.people import passwords, second_factor
 from records.people.lock_out import count_attempt, take_back, unlock
 from records.people.schema_people import ModeratorRow, SessionRow
@@ -54,7 +55,7 @@ class ModeratorRecords:
     UnknownModerator. `by` is the actor in the audit log. `clock` gives the moment, aware.
     """
 
-    def __init__(self, database: Database, master_key: bytes, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database: Database, master_key: MasterKey, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._master_key = master_key
         self._clock = clock

@@ -7,7 +7,7 @@ from datetime import datetime
 import pyotp
 
 from records.errors import MasterKeyError, SealBroken
-from records.keys import DataKey
+from records.keys.keyring import MasterKey
 
 STEP_SECONDS = 30
 SKEW_STEPS = 1
@@ -37,17 +37,17 @@ def accepted_step(secret: str, code: str, now: datetime, last_step: int | None) 
     return None
 
 
-def sealed(secret: str, moderator_id: str, master_key: bytes) -> bytes:
+def sealed(secret: str, moderator_id: str, master_key: MasterKey) -> bytes:
     """Bound to the moderator; needs no key of its own, since whose row is deleted is erased."""
-    return DataKey(moderator_id, master_key).seal(secret.encode(), PURPOSE)
+    return master_key.seal(moderator_id, secret.encode(), PURPOSE)
 
 
-def opened(kept: bytes, moderator_id: str, master_key: bytes) -> str:
+def opened(kept: bytes, moderator_id: str, master_key: MasterKey) -> str:
     """Raises MasterKeyError."""
     try:
-        return DataKey(moderator_id, master_key).open(kept, PURPOSE).decode()
+        return master_key.open(moderator_id, kept, PURPOSE).decode()
     except SealBroken:
         raise MasterKeyError(
             f"The master key does not open the second factor of moderator {moderator_id}; give the master key that "
-            "this database was made with (settings: keys.master_key or keys.master_key_file)."
+            "this database was made with (settings: [keys])."
         ) from None

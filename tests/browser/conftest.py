@@ -20,7 +20,7 @@ def chromium():
     yield from running_leg("browser", launched)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres():
     yield from running_leg("PostgreSQL", postgres_server)
 

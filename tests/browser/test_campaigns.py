@@ -105,7 +105,7 @@ def test_it_works_without_scripts(place):
 def test_two_who_race_for_one_campaign_never_hold_the_same_case(kind, request, tmp_path, chromium):
     url = f"sqlite:///{tmp_path / 'likeness.db'}"
     if kind == "postgresql":
-        url = request.getfixturevalue("postgres").create_database()
+        url = request.getfixturevalue("postgres").create_database(migrated=True)
     with workplace(url, chromium.browser) as place:
         people = {place.hire(login).id for login in ("mo", "mia")}
         cases = raise_pack(place, 8)

@@ -32,13 +32,16 @@ TAKEN = {
         "gallery",
         "identity",
         "enrolment_tray",
+        "reports",
+        "report_approval",
+        "report_abusive",
         "people",
         "person",
         "tokens",
     ),
-    "dark": ("judgement", "quality"),
+    "dark": ("judgement", "quality", "report_review"),
     "chinese": ("judgement", "queue"),
-    "phone": ("case_clear", "judgement", "queue", "gallery", "campaign"),
+    "phone": ("case_clear", "judgement", "queue", "gallery", "campaign", "reports", "report_review"),
 }
 """Which pages of the tour, by how they are looked at."""
 HOW = {

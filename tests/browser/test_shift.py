@@ -38,7 +38,7 @@ def test_a_whole_shift_of_ten_cases_is_worked_by_keyboard_alone_with_three_keys_
 def test_two_who_press_at_once_never_get_the_same_case(kind, request, tmp_path, chromium):
     url = f"sqlite:///{tmp_path / 'likeness.db'}"
     if kind == "postgresql":
-        url = request.getfixturevalue("postgres").create_database()
+        url = request.getfixturevalue("postgres").create_database(migrated=True)
     with workplace(url, chromium.browser) as place:
         raised = {place.raise_case(number % 3) for number in range(6)}
         pages = []

@@ -15,6 +15,7 @@ from detector.enrolment import choose
 from records.errors import WrongLogin
 from records.references import Person as Enrolled
 from tests.browser.drawn_people import Person
+from tests.browser.drawn_reports import furnish_reports
 from tests.browser.workplace import NAMES, Keys, Workplace, draw_once
 from tests.support.past_cases import lay_past
 
@@ -106,7 +107,7 @@ def furnish(place: Workplace) -> dict[str, str]:
     lay_past(place.database, people, place.clock(), cases=900, days=30)
     lea = place.desk.moderators.by_login("lea")
     place.desk.golden.mark(cases["earlier"], "confirmed", "The same photo was in the press in May.", lea.id)
-    return cases
+    return cases | furnish_reports(place)
 
 
 def make_tokens(place: Workplace) -> None:
@@ -192,6 +193,18 @@ def stops(place: Workplace, cases: dict[str, str]) -> Iterator[Stop]:
     yield Stop("campaign_judgement", "mia", campaign, (key("1"),))
     yield Stop("campaign_preview", "mia", campaign, (leave_out, key("1", "2"), go_on("Enter")))
     yield Stop("elsewhere", "lea", f"/case/{cases['of_campaign']}")
+    yield Stop("reports", "lea", "/reports")
+    yield Stop("reports_protected", "mo", "/reports?show=protecting")
+    yield Stop("report_new", "mo", f"/reports/{cases['report_new']}")
+    honest = f"/reports/{cases['report_honest']}"
+    yield Stop("report_review", "mo", honest, (key("b"),))
+    yield Stop("report_approval", "mo", f"{honest}?contact=true", (key("b", "1"), wait(".likeness .bar")))
+    yield Stop("report_abusive", "mo", f"/reports/{cases['report_abusive']}", (key("b", "2"), wait(".likeness .bar")))
+    yield Stop("report_hashes", "mo", f"/reports/{cases['report_hashes']}", (key("1"),))
+    yield Stop("report_again", "lea", f"/reports/{cases['report_again']}", (key("b", "f"),))
+    yield Stop("report_minor", "lea", f"/reports/{cases['report_minor']}", (key("1"),))
+    yield Stop("report_protected", "lea", f"/reports/{cases['report_protected']}")
+    yield Stop("report_of_minors", "mo", f"/reports/{cases['report_minor']}")
     yield Stop("keys", "mo", "/queue", (key("?"),))
     yield Stop("search", "mo", "/search?q=acct-4711")
     yield Stop("search_nothing", "mo", "/search?q=acct-0000")

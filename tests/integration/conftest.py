@@ -5,8 +5,10 @@ import pytest
 from demo.broker import EmbeddedBroker
 from records.database import open_database
 from records.gallery import GalleryRecords
+from records.keys.keyring import MasterKey
 from tests.support.kafka_broker import ApacheKafka
-from tests.support.legs import running_leg
+from tests.support.legs import record_leg, running_leg
+from tests.support.milvus import MilvusLite
 from tests.support.postgres import postgres_server
 
 
@@ -34,9 +36,25 @@ def postgres():
     yield from running_leg("PostgreSQL", postgres_server)
 
 
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory):
+    """Milvus Lite behind a port. Tests that stop it start one of their own."""
+    with MilvusLite(tmp_path_factory.mktemp("milvus")) as server:
+        record_leg("Milvus", server.name, ran=True)
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path):
-    """The URL of a new, empty database of each kind in turn."""
+    """The URL of a new database of each kind in turn, with nothing in its tables, once it is migrated."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'likeness.db'}"
+    return request.getfixturevalue("postgres").create_database(migrated=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request, tmp_path):
+    """The URL of a new database of each kind in turn that has no tables yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'likeness.db'}"
     return request.getfixturevalue("postgres").create_database()
@@ -54,4 +72,4 @@ def database(database_url):
 @pytest.fixture
 def records(database):
     """The gallery's records under a master key of zeros."""
-    return GalleryRecords(database, bytes(32))
+    return GalleryRecords(database, MasterKey.of(bytes(32)))

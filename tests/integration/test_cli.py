@@ -23,6 +23,7 @@ CC = ("--provenance", "Wikimedia Commons, CC BY-SA")
 ALL_COMMANDS = [
     [],
     ["run"],
+    ["migrate"],
     ["screen"],
     ["evaluate"],
     ["calibrate"],

@@ -13,6 +13,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from consumers.kafka import make_admin, make_consumer, make_producer
+from consumers.topics import ensure_report_topic
 from demo.broker import free_port
 from likeness.workbench import open_records
 from tests.support.console import make_console_topics
@@ -50,6 +51,8 @@ def settings(broker, tmp_path, models, portraits):
     settings = service_settings(broker, tmp_path / "home", models, **HOSTS)
     make_topics(settings)
     make_console_topics(settings)
+    with closing(make_admin(settings.kafka)) as admin:
+        ensure_report_topic(admin, settings.topics, settings.kafka)
     enrol(settings, "Emmanuel Macron", portraits["person_a_1.jpg"])
     return settings
 
@@ -61,11 +64,11 @@ def test_a_deployment_in_order_fails_in_nothing(settings):
     assert "fail" not in states(found).values()
     for name in ("settings", "pictures", "disk", "machine", "model pack opencv-zoo", "threshold", "database", "tables"):
         assert found[name]["state"] == "ok", found[name]
-    for name in ("database writes", "gallery", "master key", "broker"):
+    for name in ("database writes", "gallery", "faces kept", "master key", "broker"):
         assert found[name]["state"] == "ok", found[name]
     assert found["gallery"]["sentence"] == "1 identities, 1 references."
     topics = [name for name in found if name.startswith("topic ")]
-    assert len(topics) == 6
+    assert len(topics) == 7
     assert all("one copy" in found[name]["sentence"] for name in topics)
     table = likeness("doctor")
     assert table.code == 0

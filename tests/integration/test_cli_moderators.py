@@ -10,10 +10,11 @@ import time
 import pyotp
 import pytest
 
+from config import load_settings
 from records.audit import AuditLog
 from records.database import open_database
 from records.errors import LoginLocked, WrongLogin
-from records.keys import load_master_key
+from records.keys.open_master_key import open_master_key
 from records.people.moderators import ModeratorRecords
 from tests.support.program import Program
 
@@ -34,7 +35,7 @@ def moderators(likeness):
     likeness.home.mkdir()
     database = open_database(f"sqlite:///{likeness.home / 'likeness.db'}")
     database.migrate()
-    yield ModeratorRecords(database, load_master_key(None, likeness.home / "master.key", create=True))
+    yield ModeratorRecords(database, open_master_key(load_settings().keys, likeness.home / "master.key", create=True))
     database.close()
 
 

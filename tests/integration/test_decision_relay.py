@@ -154,6 +154,7 @@ from consumers.console_metrics import ConsoleMetrics
 from consumers.decision_relay import DecisionRelay
 from records.casework.decision_outbox import DecisionOutbox
 from records.database import open_database
+from records.keys.keyring import MasterKey
 from web.desk import open_desk
 def after(function):
     def dies(*given):
@@ -171,7 +172,7 @@ match sys.argv[1]:
         DecisionOutbox._settle = after(DecisionOutbox._settle)
 settings = load_settings()
 database = open_database(settings.database_url)
-desk = open_desk(settings, database, bytes(32))
+desk = open_desk(settings, database, MasterKey.of(bytes(32)))
 outbox = DecisionOutbox(database, desk.audit)
 relay = DecisionRelay(settings, desk.decisions, outbox, ConsoleMetrics(), threading.Event(), print)
 relay.finish()

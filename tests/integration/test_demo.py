@@ -1,4 +1,5 @@
-"""`make demo`: uploads end as they should, reviews are cases in the console, and nothing of it stays behind."""
+"""`make demo`: uploads end as they should, reviews are cases in the console, a victim is protected and erased again,
+and nothing of it stays behind."""
 
 import os
 import pty
@@ -18,7 +19,7 @@ from consumers.case_feed import new_case
 from demo.console import USUAL_PORT, console_settings, demo_desk, wait_for_cases
 from records.casework.cases import CasePicture
 from records.database import open_database
-from records.keys import load_master_key
+from records.keys.open_master_key import open_master_key
 from tests.support.console import review
 from tests.support.console_site import Visitor
 from tests.support.kafka_settings import kafka_settings
@@ -27,7 +28,10 @@ from tests.support.running_service import eventually
 COMMAND = [sys.executable, "-m", "demo"]
 CTRL_C = b"\x03"
 ROOT = Path(__file__).parents[2]
-ALL_WELL = "16 of 16 uploads ended as expected, 9 of 9 reviews are cases for moderators"
+ALL_WELL = (
+    "16 of 16 uploads ended as expected, 9 of 9 reviews are cases for moderators, the victim's road went as it must"
+)
+ROAD = ["clear", "protecting", "review: same_picture", "You are protected", "a signed receipt", "clear", "Nothing that"]
 
 
 @pytest.fixture
@@ -47,6 +51,8 @@ def test_without_a_terminal_it_tells_what_came_of_it_and_ends(surroundings):
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ALL_WELL in ran.stdout
+    _, _, road = ran.stdout.partition("One victim's road")
+    assert re.findall("|".join(ROAD), road) == ROAD
     assert "password" not in ran.stdout
 
 
@@ -55,7 +61,9 @@ def test_in_a_terminal_one_logs_in_to_the_console_and_works_its_cases_until_ctrl
         shown = read_until(terminal, "Ctrl-C ends the demo.")
         assert ALL_WELL in shown
         address, login, password = re.search(r"console +(\S+) +login (\w+), password (\w+)", shown).groups()
+        assert f"to report    {address}/report" in shown
         visitor = Visitor(address)
+        assert visitor.get("/report").status == 200
         assert visitor.log_in(login, password).status == 303
         eventually(lambda: "9 cases wait" in visitor.get("/queue").data.decode())  # counts are kept a while
         family = psutil.Process(demo.pid).children(recursive=True)
@@ -113,7 +121,7 @@ def test_a_review_that_is_no_case_or_has_no_picture_is_missed(tmp_path):
     settings = kafka_settings(Nowhere, tmp_path)
     with closing(open_database(settings.database_url)) as database:
         database.migrate()
-    load_master_key(None, settings.master_key_file, create=True)
+    open_master_key(settings.keys, settings.master_key_file, create=True)
     whole, bare, lost = (review() for _ in range(3))
     with demo_desk(settings) as desk:
         desk.cases.open(new_case(whole), CasePicture(b"jpeg", {}))

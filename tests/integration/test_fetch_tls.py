@@ -1,18 +1,12 @@
 """https: the certificate must be trusted and be for the host that was asked."""
 
-import datetime
 import socket
-import ssl
 import threading
 import time
-from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support.certificates import self_signed
 from tests.support.fetching import PICTURE, fetcher, refusal, resolving
 from tests.support.web_site import WebSite, answer, drip
 
@@ -20,22 +14,7 @@ from tests.support.web_site import WebSite, answer, drip
 @pytest.fixture
 def secure(tmp_path):
     """A site whose certificate is signed by itself, for 127.0.0.1 only, and the certificate's path."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(hours=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True).sign(
-        key, hashes.SHA256()
-    )
-    file = tmp_path / "certificate.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    context, file = self_signed(tmp_path)
     with WebSite({"/a.jpg": answer(PICTURE)}, tls=context).running() as running:
         yield running, file
 

@@ -146,8 +146,11 @@ class Watched(GalleryIndex):
         super().__init__(PACK, DIMENSION)
         self.found, self.searches = [], []
 
-    def apply(self, identity):
-        taken = super().apply(identity)
+    def apply_all(self, identities):
+        return [self._apply_and_search(identity) for identity in identities]
+
+    def _apply_and_search(self, identity):
+        (taken,) = super().apply_all([identity])
         self.searches.append(threading.Thread(target=self._search_all))
         self.searches[-1].start()
         self.searches[-1].join(0.1)

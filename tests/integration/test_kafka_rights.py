@@ -2,7 +2,9 @@
 
 import json
 import re
-from contextlib import contextmanager
+import threading
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailed
 from consumers.case_feed import new_case
 from consumers.decision_relay import DecisionRelay
 from consumers.kafka import make_consumer, make_producer
-from consumers.topics import create_missing, probe_topic
+from consumers.look_back.service import LookBackService
+from consumers.report_feed import ReportFeed
+from consumers.topics import create_missing, ensure_report_topic, ensure_topics, probe_topic
 from records.casework.decision_outbox import DecisionOutbox
 from tests.support.console import MASTER_KEY, RunningFeed, finding, looking, make_console_topics, review, send
 from tests.support.running_service import (
@@ -62,6 +66,9 @@ def of(principal, settings, *conditions):
         "avatar-dead-letters": topics.dead_letters,
         "gallery-changes": topics.gallery_changes,
         "review-decisions": topics.decisions,
+        "victim-reports": topics.reports,
+        "avatar-probes": topics.probes,
+        "likeness-screening-reports": f"{group}-reports",
         "likeness-screening-cases": f"{group}-cases",
         "avatar-screenings-probe": f"{topics.screenings}-probe",
         "likeness-screening-decisions": f"{group}-decisions",
@@ -76,9 +83,10 @@ def of(principal, settings, *conditions):
     ]
 
 
-CONSOLE = [right for right in rights() if right[0] == "likeness serve"]
+KEPT = "with `look_back.days`"
+CONSOLE = [right for right in rights() if right[0] == "likeness serve" and right[1] != KEPT]
 LARGE = "for pictures too large for their review"
-OURS = [right for right in rights() if right[0] == "likeness run"]
+OURS = [right for right in rights() if right[0] == "likeness run" and not right[1].startswith(KEPT)]
 ALWAYS = ("unless `at_least_once`", "with `auto`")
 CREATE = "with `topics.create`"
 
@@ -102,6 +110,7 @@ def all_topics(secured, inner):
     make_console_topics(inner)
     with secured.admin() as admin:
         create_missing(admin, (probe_topic(inner.topics),), True)
+        ensure_report_topic(admin, inner.topics, inner.kafka)
 
 
 def screens(topics, portraits):
@@ -139,7 +148,7 @@ def console_settings(settings):
 
 @contextmanager
 def running_console(settings, looking):
-    """The case feed and the decision relay; a decision waits to be sent."""
+    """The case feed, the report feed and the decision relay; a decision waits to be sent."""
     with RunningFeed(settings, looking) as feed:
         desk = open_desk(settings, feed.database, MASTER_KEY)
         moderator = desk.moderators.add("mo", "Mo", "moderator", "correct horse battery staple")
@@ -150,11 +159,15 @@ def running_console(settings, looking):
         outbox = DecisionOutbox(feed.database, desk.audit)
         relay = DecisionRelay(settings, desk.decisions, outbox, feed.metrics, feed.stop, print)
         relay.start()
+        topic, intake = settings.topics.reports, desk.platform_intake
+        reports = ReportFeed(settings, topic, feed.database, intake, desk.sealing, feed.metrics, feed.stop, print)
+        reports.start()
         try:
             yield feed
         finally:
             feed.stop.set()
             relay.close()
+            reports.close()
 
 
 def large_review(inner, picture):
@@ -164,6 +177,10 @@ def large_review(inner, picture):
     at = producer.send(inner.topics.uploads, value, b"acct").get(10)
     producer.close()
     return review(url=f"kafka://{at.topic}/{at.partition}/{at.offset}", event_id="event-large")
+
+
+def reports_passed_over(feed):
+    return feed.metrics.registry.get_sample_value("likeness_console_reports_total", {"result": "unreadable"})
 
 
 def decisions_sent(feed):
@@ -186,6 +203,9 @@ def test_the_rights_of_the_table_are_enough_for_the_console(
     large = large_review(inner, portraits["person_a_2.jpg"].read_bytes())
     with running_console(again(console_settings, topics={"create": create}), looking) as feed:
         eventually(lambda: decisions_sent(feed) == 1, 30)
+        with closing(make_producer(inner.kafka)) as form:
+            form.send(inner.topics.reports, b"no report").get(20)
+        eventually(lambda: reports_passed_over(feed) == 1, 30)
         send(inner, large)
         case = eventually(lambda: feed.case(large), 30)
         assert feed.cases.picture(case.id) is not None
@@ -218,12 +238,14 @@ def test_without_any_one_right_the_console_says_which(
 
 def said(caplog):
     """Whatever an operator can read in the log."""
-    return "\n".join(f"{record.getMessage()} {getattr(record, 'detail', '')}" for record in caplog.records)
+    # As it was written down then: what a client's record says of its connection cannot be asked once that is closed.
+    details = [str(getattr(record, "detail", "")) for record in caplog.records]
+    return "\n".join([caplog.text, *details])
 
 
 def said_without(service, caplog):
     """Whatever an operator can read: the page, the log and the sentence at the end."""
-    return "\n".join([ask(service.settings, "/readyz")[1], str(service.error), *caplog.messages])
+    return "\n".join([ask(service.settings, "/readyz")[1], str(service.error), caplog.text])
 
 
 @pytest.mark.parametrize("taken", OURS, ids=lambda right: f"{right[5]} {right[3]}")
@@ -250,6 +272,34 @@ def test_without_any_one_right_something_fails_and_names_it(secured, inner, sett
 def names_the_right(name, said):
     tells = ("AuthorizationFailed", "Authorization failed", "there is no right on", "could not be checked")
     return any(name in line and any(one in line for one in tells) for line in said.splitlines())
+
+
+def test_who_looks_back_has_all_rights_that_it_needs_in_the_table(secured, inner, settings, portraits):
+    kept = again(settings, look_back={"days": 1})
+    with secured.admin() as admin:
+        ensure_topics(admin, inner.topics, inner.kafka, 1)
+        create_missing(admin, (probe_topic(inner.topics),), True)
+    screening = of("likeness run", settings, *ALWAYS, KEPT)
+    secured.allow(settings.kafka.sasl_username, screening)
+    topics = Topics(inner)
+    stolen = upload(picture=portraits["person_a_2.jpg"].read_bytes())
+    with ServiceThread(kept):
+        topics.send(stolen)
+        assert topics.screening(stolen["event_id"])["verdict"] == "clear"
+        identity_id = enrol(settings, MACRON, portraits["person_a_1.jpg"])
+        eventually(lambda: metric(kept, "likeness_gallery_references") == 1)
+    user = f"{inner.kafka.group_id}-lookback"
+    secured.user(user)
+    looks_back = as_client(inner, secured.over_sasl(user))
+    secured.allow(user, of("likeness lookback", settings, KEPT))
+    for days in (1, 0):
+        way = again(looks_back, look_back={"days": days})
+        with LookBackService(way, threading.Event(), settle=0.0) as service:
+            worker, look_backs = service.open()
+            asked = look_backs.ask([identity_id], "operator:test")
+            worker.run(partial(all_done, look_backs, asked))
+            assert [one.found for one in look_backs.find(asked)] == [1]
+    topics.close()
 
 
 def test_who_sends_uploads_can_do_that_and_nothing_else(secured, inner, settings):
@@ -323,3 +373,7 @@ def first(settings, topic, seconds=15):
         return records[0].value
     finally:
         consumer.close()
+
+
+def all_done(look_backs, asked):
+    return all(one.state == "done" for one in look_backs.find(asked))

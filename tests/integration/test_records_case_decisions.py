@@ -384,12 +384,13 @@ from datetime import datetime, timedelta
 from records.casework.case_closing import close_case
 from records.database import open_database
 from records.decisions import BurstRule, DecisionRecords
+from records.keys.keyring import MasterKey
 class Dies(DecisionRecords):
     def record(self, *facts):
         super().record(*facts)
         os.kill(os.getpid(), signal.SIGKILL)
 database = open_database(sys.argv[1])
-close_case(database, Dies(database, bytes(32), BurstRule(1000, 24, 1)), sys.argv[2], "c1", datetime.now)
+close_case(database, Dies(database, MasterKey.of(bytes(32)), BurstRule(1000, 24, 1)), sys.argv[2], "c1", datetime.now)
 """
     died = subprocess.run([sys.executable, "-c", program, database_url, made.decision_id], cwd=ROOT, timeout=60)
     assert died.returncode == -signal.SIGKILL

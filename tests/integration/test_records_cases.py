@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from records.casework.cases import CasePicture, CaseRecords
-from records.casework.schema_cases import CasePictureRow
+from records.casework.schema_cases import CasePictureKeyRow, CasePictureRow
 from records.errors import MasterKeyError, UnknownCase
+from records.keys.keyring import MasterKey
 from tests.support.case_office import FACES, KEPT, QUEUES, START, Office, new_case
 
 PICTURE = CasePicture(b"\xff\xd8 the very bytes of a JPEG \xff\xd9", {"avatar": [{"box": [1.5, 2, 3, 4]}]})
@@ -108,11 +109,14 @@ def test_a_picture_is_shown_until_its_retention_has_passed_and_then_erased(offic
 
 def test_a_picture_opens_with_its_own_cases_key_and_the_right_master_key_only(office, database):
     office.cases.open(new_case("c1"), PICTURE)
+    another = MasterKey.of(bytes([1]) * 32)
     with pytest.raises(MasterKeyError):
-        CaseRecords(database, bytes([1]) * 32, QUEUES, keep_pictures=KEPT, clock=office.clock).picture("c1")
+        CaseRecords(database, another, QUEUES, keep_pictures=KEPT, clock=office.clock).picture("c1")
     office.cases.open(new_case("c2"), None)
     with database.write() as session:
-        session.execute(update(CasePictureRow).values(case_id="c2"))
+        session.add(CasePictureRow(case_id="c2", picture=b"", faces=b"", kept_until=office.clock() + KEPT))
+        session.flush()
+        session.execute(update(CasePictureKeyRow).values(case_id="c2"))
     with pytest.raises(MasterKeyError):
         office.cases.picture("c2")
 

@@ -6,10 +6,11 @@ from sqlalchemy.exc import IntegrityError
 
 from records.decisions import BurstRule, Consequences, DecisionRecords
 from records.errors import MasterKeyError, ReviewOfAnother, UnfitId, UnknownIdentity
+from records.keys.keyring import MasterKey
 from records.references import ReferencePhoto
 from tests.support.announced import announced, waiting
 
-MASTER = bytes(32)
+MASTER = MasterKey.of(bytes(32))
 VECTOR = np.eye(4, dtype=np.float32)[0]
 PHOTO = ReferencePhoto("consent", "ab" * 32, b"jpeg", 1, 1, (0.0, 0.0, 1.0, 1.0), 1.0, {"p": VECTOR})
 NEVER = BurstRule(dismissed=1000, hours=24, share=1)
@@ -216,7 +217,7 @@ def test_a_refused_decision_leaves_nothing_behind(database, records, ada, modera
     with pytest.raises(IntegrityError):
         moderator("acc", "perhaps", "r1")
     with pytest.raises(MasterKeyError):
-        DecisionRecords(database, b"\1" * 32, NEVER).record(ada, "acc", "not_this_person", "mo")
+        DecisionRecords(database, MasterKey.of(b"\1" * 32), NEVER).record(ada, "acc", "not_this_person", "mo")
     with pytest.raises(UnknownIdentity, match="idn_gone"):
         DecisionRecords(database, MASTER, NEVER).record("idn_gone", "acc", "confirmed", "mo")
     assert DecisionRecords(database, MASTER, NEVER).history(ada) == ()

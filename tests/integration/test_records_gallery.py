@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from records.errors import AmbiguousName, DuplicateReference, UnknownIdentity, UnknownReference
 from records.gallery import GalleryRecords
 from records.gallery_changes import read_change
+from records.keys.keyring import MasterKey
 from records.references import ReferencePhoto
 from records.schema import Base
 from tests.support.announced import waiting
@@ -23,7 +24,7 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 @pytest.fixture
 def records(database):
     seconds = count()
-    return GalleryRecords(database, bytes(32), clock=lambda: START + timedelta(seconds=next(seconds)))
+    return GalleryRecords(database, MasterKey.of(bytes(32)), clock=lambda: START + timedelta(seconds=next(seconds)))
 
 
 def photo(number, *packs):
@@ -141,14 +142,16 @@ def test_removing_an_identity_leaves_nothing_of_it_but_a_tombstone(database, rec
     ada = records.add_identity("Ada", "victim", ["acc-1"], references=[photo(1)])
     (reference,) = records.show(ada).references
     records.remove_identity(ada)
-    enrolled, tombstone = waiting(database)
+    (tombstone,) = waiting(database)
     assert (tombstone.sequence, tombstone.key, tombstone.value) == (2, ada, None)
-    assert opened(records, enrolled) is None
     with database.read() as session:
         left = {table.name: session.execute(table.select()).all() for table in Base.metadata.sorted_tables}
     assert left.pop("gallery_state") == [(1, 2)]
     for counter in ("audit_state", "decision_batches"):
         left.pop(counter)
+    ((_, report_id, identity_id, request, counts, _),) = left.pop("erasures")
+    assert (report_id, identity_id, request) == (None, ada, "operator")
+    assert json.loads(counts)["references"] == 1
     assert not any(left.values()), left
     for attempt in (
         lambda: records.show(ada),
@@ -182,7 +185,7 @@ def test_an_identity_that_loses_its_last_reference_is_a_tombstone(database, reco
 def test_sequence_numbers_are_never_used_again(database, records):
     ada = records.add_identity("Ada", "victim")
     records.remove_identity(ada)
-    assert [row.sequence for row in waiting(database)] == [1, 2]
+    assert [row.sequence for row in waiting(database)] == [2], "what was never published is not published any more"
     records.add_identity("Grace", "victim")
     assert [row.sequence for row in waiting(database)] == [3]
     assert records.latest_sequence() == 3

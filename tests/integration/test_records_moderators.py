@@ -25,6 +25,7 @@ from records.errors import (
     WrongCode,
     WrongLogin,
 )
+from records.keys.keyring import MasterKey
 from records.people import passwords
 from records.people.arrivals import Arrival, Arrivals
 from records.people.moderators import ModeratorRecords
@@ -32,7 +33,7 @@ from records.people.schema_people import ModeratorRow, SessionRow
 from records.people.web_sessions import WebSessions
 from tests.support.clock import Clock
 
-MASTER = bytes(32)
+MASTER = MasterKey.of(bytes(32))
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse battery"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -154,7 +155,7 @@ def test_passwords_rest_as_argon2id_hashes_and_secrets_sealed(database, moderato
     assert parameters.type is Type.ID and parameters.memory_cost >= 65536
     assert secret.encode() not in row.totp_sealed
     with pytest.raises(MasterKeyError):
-        ModeratorRecords(database, bytes(31) + b"1", clock=clock).check_totp(mo.id, "123456")
+        ModeratorRecords(database, MasterKey.of(bytes(31) + b"1"), clock=clock).check_totp(mo.id, "123456")
 
 
 def test_a_hash_made_with_weaker_parameters_is_made_anew_at_the_next_login(database, moderators, mo):

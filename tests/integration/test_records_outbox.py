@@ -15,6 +15,7 @@ from records.database import open_database
 from records.errors import DuplicateReference
 from records.gallery import GalleryRecords
 from records.gallery_changes import read_change
+from records.keys.keyring import MasterKey
 from records.outbox import Outbox
 from records.references import ReferencePhoto
 
@@ -59,7 +60,7 @@ def test_while_one_relay_publishes_another_has_nothing_to_do_and_writers_go_on(d
         try:
             assert publishing.wait(20)
             assert Outbox(other).drain(published.extend) == 0
-            GalleryRecords(other, bytes(32)).add_identity("Grace", "victim")
+            GalleryRecords(other, MasterKey.of(bytes(32))).add_identity("Grace", "victim")
         finally:
             go_on.set()
         assert first.result() == 1

@@ -9,10 +9,11 @@ import pytest
 
 from records.decisions import BurstRule, DecisionRecords
 from records.gallery_changes import read_change
+from records.keys.keyring import MasterKey
 from records.references import ReferencePhoto
 from tests.support.announced import announced, waiting
 
-MASTER = bytes(32)
+MASTER = MasterKey.of(bytes(32))
 VECTOR = np.eye(4, dtype=np.float32)[0]
 PHOTO = ReferencePhoto("consent", "ab" * 32, b"jpeg", 1, 1, (0.0, 0.0, 1.0, 1.0), 1.0, {"p": VECTOR})
 THREE_IN_A_DAY = BurstRule(dismissed=3, hours=24, share=0.75)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from records import soundness
 from records.database import open_database
 from records.errors import DatabaseAway, MasterKeyError
+from records.keys.keyring import MasterKey
 from records.replays import ReplayRecords
 
 
@@ -33,8 +34,8 @@ def test_trying_to_write_leaves_nothing_behind(database):
         assert session.scalar(text("SELECT count(*) FROM dead_letter_replays")) == 0
 
 
-def test_a_database_without_tables_has_no_revision(database_url):
-    database = open_database(database_url)
+def test_a_database_without_tables_has_no_revision(empty_database_url):
+    database = open_database(empty_database_url)
     found = soundness.revision(database)
     assert (found.found, found.known) == (None, True)
     database.migrate()
@@ -47,7 +48,7 @@ def test_a_database_without_tables_has_no_revision(database_url):
 
 
 def test_postgresql_that_takes_no_writes_says_so(postgres):
-    database = open_database(postgres.create_database())
+    database = open_database(postgres.create_database(migrated=True))
     database.migrate()
     with database.write() as session:
         name = database.engine.url.database
@@ -67,12 +68,12 @@ def test_the_clock_of_postgresql_is_compared_and_sqlite_has_none(database):
 
 def test_a_master_key_is_tried_on_a_key_that_there_is(database, records):
     assert not soundness.has_keys(database)
-    soundness.open_a_key(database, bytes(32))
+    soundness.open_a_key(database, MasterKey.of(bytes(32)))
     records.add_identity("Ada", "victim")
     assert soundness.has_keys(database)
-    soundness.open_a_key(database, bytes(32))
+    soundness.open_a_key(database, MasterKey.of(bytes(32)))
     with pytest.raises(MasterKeyError):
-        soundness.open_a_key(database, bytes(31) + b"1")
+        soundness.open_a_key(database, MasterKey.of(bytes(31) + b"1"))
 
 
 def test_the_gallery_is_counted(database, records):

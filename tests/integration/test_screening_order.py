@@ -66,6 +66,12 @@ def test_a_group_that_stands_beyond_the_end_of_the_topic_screens_what_is_there(s
         all_end(settings, events)
 
 
+def test_a_consumer_with_little_room_takes_on_more_whenever_some_have_ended(settings):
+    events = send(settings, 60)
+    with ServiceThread(again(settings, screening={"in_flight": 4})):
+        all_end(settings, events, 30)
+
+
 def test_an_offset_that_was_moved_with_its_metadata_loses_no_upload(settings):
     events = send(settings, 50)
     far = Progress(OffsetAndMetadata(1_000, "", -1))

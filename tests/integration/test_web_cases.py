@@ -467,17 +467,19 @@ def test_a_case_whose_picture_is_gone_can_still_be_decided(mia, open_case, clock
     assert place_of(decide(mia, case_id, "bad_picture")).startswith("/queue")
 
 
-def test_a_case_about_somebody_who_was_erased_can_still_be_decided(mia, open_case, gallery, desk):
+def test_a_case_about_somebody_who_was_erased_meanwhile_is_closed_and_says_so(mia, open_case, gallery, desk):
     case_id = open_case()
     start(mia)
     reference = images_of(mia.get(f"/case/{case_id}"))[1]
     assert mia.get(reference).status == 200
     desk.gallery.remove_identity(gallery.ana)
-    assert mia.get(reference).status == 410  # not from memory either
+    assert mia.get(reference).status == 409  # the case is in nobody's hands; and not from memory either
     page = text_of(mia.get(f"/case/{case_id}"))
     assert "Ana Example" not in page
     assert "has been erased from the gallery" in page
-    assert place_of(decide(mia, case_id, "bad_picture")).startswith("/queue")
+    answer = decide(mia, case_id, "bad_picture")
+    assert answer.status == 409, "nobody is left to decide about"
+    assert desk.cases.get(case_id).state == "closed"
 
 
 def test_a_decision_is_about_the_person_that_the_page_shows(mia, open_case, gallery, desk):

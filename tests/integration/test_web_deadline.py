@@ -17,7 +17,7 @@ MANY = 45
 
 @pytest.fixture
 def desk(postgres):
-    with closing(open_database(postgres.create_database())) as database:
+    with closing(open_database(postgres.create_database(migrated=True))) as database:
         database.migrate()
         yield make_desk(database)
 

@@ -213,7 +213,8 @@ def test_erasing_asks_for_the_name_and_leaves_nothing(log_in, desk, ana):
     assert desk.gallery.list_identities() == [] and newest_change(desk, ana) == "erased"
     assert cy.get(f"/identity/{ana}").status == 410
     (noted,) = desk.audit.find(AuditFilter(ana, action="identity_removed"))
-    assert noted.details == {}
+    (erased,) = desk.erasure.list()
+    assert (noted.details, erased.request) == ({"erasure": erased.id}, "operator")
 
 
 def test_a_mirror_of_the_gallery_follows_changes_suspensions_and_erasures(desk, ana):

@@ -18,9 +18,10 @@ from records.casework.golden_copies import GoldenMix
 from records.casework.queues import QueueRule
 from records.database import Database
 from records.decisions import BurstRule, DecisionRecords
+from records.keys.keyring import MasterKey
 from records.people.schema_people import ModeratorRow
 
-MASTER = bytes(32)
+MASTER = MasterKey.of(bytes(32))
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE, GRACE, KEPT = timedelta(minutes=5), timedelta(seconds=30), timedelta(days=90)
 BURST = BurstOfCases(accounts=5, hours=24)

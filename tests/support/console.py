@@ -22,9 +22,10 @@ from records.casework.queues import QueueRule
 from records.database import Database, open_database
 from records.errors import UnknownCase
 from records.gallery import GalleryRecords
+from records.keys.keyring import MasterKey
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
-MASTER_KEY = bytes(32)
+MASTER_KEY = MasterKey.of(bytes(32))
 
 
 @pytest.fixture(scope="module")

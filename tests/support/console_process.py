@@ -21,6 +21,6 @@ class ConsoleProcess(ServiceProcess):
 
 def console_settings(broker, home, models, **tables):
     """Settings of a console on free ports; decisions are final at once unless `console` says otherwise."""
-    web = {"host": "127.0.0.1", "port": 0}
+    web = {"host": "127.0.0.1", "port": 0} | tables.pop("web", {})
     tables["console"] = {"grace_seconds": 0} | tables.get("console", {})
     return service_settings(broker, home, models, keys=KEY, web=web, **tables)

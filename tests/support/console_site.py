@@ -7,22 +7,45 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
 import uvicorn
 from fastapi import APIRouter
+from jinja2 import BytecodeCache, Environment
 
 from config import load_settings
 from records.announcer import utc_now
 from records.database import Database
+from records.keys.keyring import MasterKey
 from records.people.moderators import Role
+from web import rendering
 from web.app import make_app
 from web.desk import Desk, open_desk
 
-MASTER = bytes(32)
+MASTER = MasterKey.of(bytes(32))
 PASSWORD = "correct horse battery staple"
+Fields = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Of a form; in a sequence a field may come several times."""
+
+
+class Compiled(BytecodeCache):
+    """Templates that were compiled for one site serve the next ones, too."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket):
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket):
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+rendering.Environment = partial(Environment, bytecode_cache=Compiled())
 
 
 def make_desk(database: Database, clock=utc_now, enrols=None, **settings) -> Desk:
@@ -34,7 +57,8 @@ def make_desk(database: Database, clock=utc_now, enrols=None, **settings) -> Des
 
 @contextmanager
 def running_site(desk: Desk, *more: APIRouter, port: int = 0) -> Iterator[str]:
-    """The address of the console of this desk, with more pages if need be, as long as the block lasts."""
+    """The address of the console of this desk, with more pages if need be, as long as the block lasts; at a given
+    `port` until it is free again, else the server ends by itself a moment later."""
     app = make_app(desk)
     for router in more:
         app.include_router(router)
@@ -45,10 +69,10 @@ def running_site(desk: Desk, *more: APIRouter, port: int = 0) -> Iterator[str]:
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = server.force_exit = True
+    if port:
+        thread.join(10)
 
 
 class Visitor:
@@ -63,11 +87,12 @@ class Visitor:
     def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
         return self._ask("GET", path, None, headers)
 
-    def post(self, path: str, fields: Mapping[str, str] | None = None, *, form_of: str = "", **headers: str):
+    def post(self, path: str, fields: Fields = (), *, form_of: str = "", **headers: str):
         """Sends a form; with `form_of`, with the hidden fields that this page has."""
         hidden = hidden_fields(self.get(form_of)) if form_of else {}
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | headers
-        return self._ask("POST", path, urlencode(hidden | dict(fields or {})).encode(), headers)
+        sent = [*hidden.items(), *(fields.items() if isinstance(fields, Mapping) else fields)]
+        return self._ask("POST", path, urlencode(sent).encode(), headers)
 
     def upload(self, path: str, fields: Mapping[str, str], files: Sequence[tuple[str, str, bytes]], form_of: str = ""):
         """Sends a form with files: name of the field, of the file, and its bytes."""

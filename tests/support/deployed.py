@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -35,3 +36,12 @@ def assert_accepts(*command: str) -> None:
     """Fail with what the program says unless it ends with 0."""
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def rendered(folder: Path) -> list[dict[str, Any]]:
+    """What kustomize makes of a folder of manifests; without kubectl the test is skipped, and the run says so."""
+    kubectl = tool("kubectl", "Kubernetes manifests rendered", "it is not installed")
+    command = [kubectl, "kustomize", str(folder)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return list(yaml.safe_load_all(ran.stdout))

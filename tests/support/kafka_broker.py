@@ -1,6 +1,7 @@
 """Apache Kafka for tests: one process on 127.0.0.1 (KRaft, broker and controller in one), from the jars of pom.xml."""
 
 import base64
+import fcntl
 import hashlib
 import os
 import shutil
@@ -34,12 +35,17 @@ def fetch_jars(target: Path = TARGET) -> Path:
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             raise BrokerUnavailable(f"{program} is not installed")
-    folder = target / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    target.mkdir(parents=True, exist_ok=True)
+    with POM.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's own store is not made for two at once
+        return _fetch_jars(target / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}")
+
+
+def _fetch_jars(folder: Path) -> Path:
     if folder.is_dir():
         return folder
-    target.mkdir(parents=True, exist_ok=True)
     # Filled under another name first, so that a run that is cut short leaves nothing that looks whole.
-    filling = target / f"filling-{os.getpid()}"
+    filling = folder.with_name(f"filling-{os.getpid()}")
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
     try:
         done = subprocess.run(
@@ -48,8 +54,7 @@ def fetch_jars(target: Path = TARGET) -> Path:
         if done.returncode != 0:
             last = (done.stdout + done.stderr).strip().splitlines()[-1:]
             raise BrokerUnavailable(f"Maven could not bring the jars: {' '.join(last)}")
-        if not folder.is_dir():
-            filling.rename(folder)
+        filling.rename(folder)
     except subprocess.TimeoutExpired:
         raise BrokerUnavailable("Maven did not bring the jars within 240 s") from None
     finally:

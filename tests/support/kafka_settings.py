@@ -26,6 +26,8 @@ def kafka_settings(broker: Broker, home: Path, **overrides: dict[str, Any]) -> S
         "dead_letters": f"{own}-avatar-dead-letters",
         "gallery_changes": f"{own}-gallery-changes",
         "decisions": f"{own}-review-decisions",
+        "reports": f"{own}-victim-reports",
+        "probes": f"{own}-avatar-probes",
         "partitions": 2,
     }
     kafka = {

@@ -39,5 +39,5 @@ def engine(packs, models):
 
 @pytest.fixture(scope="session")
 def insightface_folder(models, tmp_path_factory):
-    """A folder with a working pack in InsightFace's file format."""
-    return build_insightface_pack(models, tmp_path_factory.mktemp("packs") / "disguised", rewrite_prelu=True)
+    """A folder with a working pack in InsightFace's file format, its operators as published."""
+    return build_insightface_pack(models, tmp_path_factory.mktemp("packs") / "disguised")

@@ -32,6 +32,15 @@ def fit(pixels, side):
     return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
+def covered_up(pixels, landmarks, where):
+    """A copy in which something dark and plain lies over the `eyes` or the `mouth`; landmarks: (5, 2), pixels."""
+    points, copy = np.array(landmarks), pixels.copy()
+    apart = np.linalg.norm(points[1] - points[0])
+    middle, across, down = (points[:2].mean(0), 1.0, 0.4) if where == "eyes" else (points[3:].mean(0), 0.9, 0.6)
+    axes = round(across * apart), round(down * apart)
+    return cv2.ellipse(copy, tuple(map(round, middle.tolist())), axes, 0, 0, 360, (30, 30, 35), -1)
+
+
 def close_up(pixels, box, side):
     """The square at the middle of the face's box, as wide as the box and so filled by the face, scaled to `side`."""
     x, y, width, height = box

@@ -8,13 +8,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psycopg
+
+from records.database import open_database
 
 ACCOUNT = "postgres"
 START_SECONDS = 30
@@ -36,6 +38,7 @@ class PostgresServer:
         self._numbers = count(1)
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._template: str | None = None
         self.port = 0
 
     @property
@@ -47,12 +50,22 @@ class PostgresServer:
     def url(self) -> str:
         return self._url("postgres")
 
-    def create_database(self) -> str:
-        """The URL of a new, empty database."""
+    def create_database(self, *, migrated: bool = False) -> str:
+        """The URL of a new, empty database; `migrated`: with its tables, copied from one that was really migrated."""
         name = f"likeness_{next(self._numbers)}"
+        like = f" TEMPLATE {self._migrated()}" if migrated else ""
         with psycopg.connect(self._conninfo(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}{like}")
         return self._url(name)
+
+    def _migrated(self) -> str:
+        """The name of a database with empty tables, which nobody is connected to."""
+        if self._template is None:
+            url = self.create_database()
+            with closing(open_database(url)) as database:
+                database.migrate()
+            self._template = url.rpartition("/")[2]
+        return self._template
 
     def start(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="likeness-postgres-"))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from consumers.console_metrics import ConsoleMetrics
+from consumers.look_back.metrics import LookBackMetrics
 from consumers.metrics import Metrics
 from tests.support.deployed import GRAFANA, OPERATIONS, PROMETHEUS, ROOT, assert_accepts, tool
 
@@ -16,8 +17,8 @@ PROMETHEUS_OWN = {"up"}
 
 
 def families():
-    """What /metrics of a consumer and that of a console show."""
-    return [*Metrics().registry.collect(), *ConsoleMetrics().registry.collect()]
+    """What /metrics of a consumer, of a console and of who looks back show."""
+    return [one for each in (Metrics, ConsoleMetrics, LookBackMetrics) for one in each().registry.collect()]
 
 
 def metric_names():
@@ -106,6 +107,10 @@ CONSOLE = '{instance="three", job="likeness-console"}'
 CONSOLE_TWO = '{instance="four", job="likeness-console"}'
 UNREADABLE = f'{CONSOLE[:-1]}, result="unreadable"}}'
 REFUSED = f'{CONSOLE[:-1]}, result="refused"}}'
+UNFIT = f'{CONSOLE[:-1]}, result="refused"}}'
+BACK = '{instance="five", job="likeness-look-back"}'
+BACK_TWO = '{instance="six", job="likeness-look-back"}'
+NO_KEY = f'{ONE[:-1]}, result="no_key"}}'
 LATE = f'{CONSOLE[:-1]}, queue="victims"}}'
 WELL = {
     f"up{ONE}": "1x60",
@@ -140,12 +145,21 @@ WELL = {
     f"likeness_console_seconds_since_reviews{CONSOLE}": "1x30 90x1 1x28",
     f"likeness_console_reviews_waiting{CONSOLE}": "0x30 90x29",
     f"likeness_console_reviews_total{UNREADABLE}": "0x60",
+    f"likeness_console_seconds_since_reports{CONSOLE}": "1x30 800x1 1x28",
+    f"likeness_console_reports_total{UNFIT}": "0x60",
     f"likeness_console_seconds_since_decisions{CONSOLE}": "1x60",
     f"likeness_console_seconds_since_decisions{CONSOLE_TWO}": "0+60x60",
     f"likeness_console_seconds_since_coop{CONSOLE}": "1x60",
     f"likeness_console_seconds_since_coop{CONSOLE_TWO}": "0+60x60",
     f"likeness_console_coop_reports_total{REFUSED}": "0x60",
     f"likeness_console_cases_late{LATE}": "0x30 1x9 0x20",
+    f"likeness_look_back_seconds_since_step{BACK}": "1x60",
+    f"likeness_look_back_seconds_since_step{BACK_TWO}": "0+60x60",
+    f"likeness_look_back_seconds_behind{BACK}": "3600x60",
+    f"likeness_probes_total{NO_KEY}": "0x60",
+    'likeness_people_with_faces{where="gallery", instance="console"}': "50000x60",
+    'likeness_people_with_faces{where="gallery", instance="another"}': "50000x60",
+    'likeness_people_with_faces{where="cases", instance="console"}': "20000x60",
 }
 TROUBLES = {
     "LikenessAbsent": {f"up{ONE}": "0x60"},
@@ -178,11 +192,18 @@ TROUBLES = {
     "LikenessReviewsStuck": {f"likeness_console_seconds_since_reviews{CONSOLE}": "0+60x60"},
     "LikenessReviewsWaiting": {f"likeness_console_reviews_waiting{CONSOLE}": "0+10x60"},
     "LikenessReviewsUnreadable": {f"likeness_console_reviews_total{UNREADABLE}": "0x30 1x29"},
+    "LikenessReportsStuck": {f"likeness_console_seconds_since_reports{CONSOLE}": "0+60x60"},
+    "LikenessReportsPassedOver": {f"likeness_console_reports_total{UNFIT}": "0x30 1x29"},
     "LikenessDecisionsStuck": {
         f"likeness_console_seconds_since_decisions{one}": "0+60x60" for one in (CONSOLE, CONSOLE_TWO)
     },
     "LikenessCoopStuck": {f"likeness_console_seconds_since_coop{one}": "0+60x60" for one in (CONSOLE, CONSOLE_TWO)},
+    "LikenessMailStuck": {f"likeness_console_seconds_since_mails{one}": "0+60x60" for one in (CONSOLE, CONSOLE_TWO)},
     "LikenessCoopRefuses": {f"likeness_console_coop_reports_total{REFUSED}": "0x30 1x29"},
+    "LikenessManyFaces": {'likeness_people_with_faces{where="cases", instance="console"}': "30001x60"},
+    "LikenessLookBackStuck": {f"likeness_look_back_seconds_since_step{one}": "0+60x60" for one in (BACK, BACK_TWO)},
+    "LikenessLookBackBehind": {f"likeness_look_back_seconds_behind{BACK}": "90000x60"},
+    "LikenessProbesNotKept": {f"likeness_probes_total{NO_KEY}": "0x30 1x29"},
     "LikenessCasesLate": {f"likeness_console_cases_late{LATE}": "0x30 1x29"},
 }
 ACCOMPANIED_BY = {"LikenessUploadsTooOld": {"LikenessLatencyHigh"}}

@@ -9,7 +9,7 @@ import pytest
 from detector.enrolment import ADVICE, REASONS, EnrolmentLimits, EnrolmentRefused, judge_photo, nearer_to_another
 from detector.quality import MENDABLE
 from tests.support.detectors import enrol
-from tests.support.portraits import fit, jpeg, read_rgb
+from tests.support.portraits import covered_up, fit, jpeg, read_rgb
 
 LIMITS = EnrolmentLimits(min_size=64, min_sharpness=0.95, min_quality=0.5, min_score=0.7, photo_side=640)
 
@@ -85,6 +85,14 @@ def test_a_small_face_is_refused_with_both_sizes(detector, portraits):
 def test_a_blurred_face_is_refused(detector, portraits):
     blurred = cv2.GaussianBlur(read_rgb(portraits["person_b_1.jpg"]), (0, 0), 14)
     assert refusal(detector, jpeg(blurred)).reason == "face_too_blurred"
+
+
+@pytest.mark.parametrize("where", ["eyes", "mouth"])
+def test_a_covered_face_is_refused_with_advice(detector, portraits, where):
+    picture = read_rgb(portraits["person_b_1.jpg"])
+    refused = refusal(detector, jpeg(covered_up(picture, detector.engine.detect(picture).landmarks[0], where)))
+    assert refused.reason == "quality_too_low"
+    assert "Uncover eyes, nose and mouth." in refused.detail
 
 
 def test_a_face_that_is_poor_as_a_whole_is_refused_with_advice(detector, portraits):

@@ -42,6 +42,19 @@ NOT_NOTED = {
     "/api/v1/cases/{case_id}/release": "as on the page",
     "/api/v1/cases/{case_id}/renew": "as on the page",
     "/audit/verify": "reads the log, and changes nothing",
+    "/report/status/leave": "ends the reporter's own session",
+    "/report": "begins a draft that only the reporter's browser can open; what is sent is noted when it is sent",
+    "/report/consent": "as of the draft",
+    "/report/photos": "as of the draft",
+    "/report/photos/choose": "as of the draft",
+    "/report/photos/remove": "as of the draft",
+    "/report/photos/{photo_id}/{face}.jpg": "a photo of their own that they have just sent",
+    "/report/codes": "as of the draft",
+    "/report/details": "as of the draft",
+    "/report/challenge": "as of the draft",
+    "/report/words": "as of the draft",
+    "/report/drop": "forgets what was never sent",
+    "/report/noted": "forgets what was shown to the reporter",
 }
 
 

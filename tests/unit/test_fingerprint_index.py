@@ -1,5 +1,7 @@
 """The search for near hashes, against brute force."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,62 @@ def test_what_is_found_lies_within_the_limit_by_the_plain_distance():
     hashes, turns = random_hashes(400, 11), random_hashes(8, 12)
     for row, distance, turn in filled(hashes).search(turns, 105):
         assert distance == hamming(turns[turn], hashes[row]) <= 105
+
+
+def file_all(index):
+    index._file()
+    assert not index._unfiled
+
+
+@pytest.mark.parametrize("limit", [0, 16, 31])
+def test_rows_that_were_filed_are_found_up_to_the_limit_however_the_bits_are_spread(limit):
+    hashes = random_hashes(3000, 12)
+    index = filled(hashes)
+    file_all(index)
+    for row in range(0, 3000, 10):
+        bits = np.random.default_rng(row).choice(256, limit, replace=False)
+        flat = np.unpackbits(hashes[row].view(np.uint8))
+        flat[bits] ^= 1
+        assert index.search(np.packbits(flat).view(np.uint64)[None], limit) == [(row, limit, 0)]
+
+
+def test_a_hash_whose_every_key_differs_by_nearly_two_bits_is_still_found():
+    """31 bits over 16 keys: fifteen keys differ by two bits and one by one, the most that the filing must bear."""
+    hashes = random_hashes(3000, 13)
+    index = filled(hashes)
+    file_all(index)
+    for single in range(16):
+        keys = hashes[42].copy().view(np.uint16)
+        keys ^= np.array([1 << 9 if key == single else 0b100001 for key in range(16)], np.uint16)
+        assert index.search(keys.view(np.uint64)[None], 31) == [(42, 31, 0)]
+
+
+def test_changes_after_filing_are_seen_at_once():
+    hashes, (new,) = random_hashes(3000, 14), random_hashes(1, 15)
+    index = filled(hashes)
+    file_all(index)
+    index.set_row(5, None)
+    index.set_row(6, new)
+    assert index.search(hashes[5:7], 31) == []
+    assert index.search(new[None], 31) == [(6, 0, 0)]
+    file_all(index)
+    assert index.search(new[None], 31) == [(6, 0, 0)]
+
+
+def test_a_gallery_of_one_picture_over_and_over_is_found_whole():
+    (hash_,) = random_hashes(1, 16)
+    index = filled([hash_] * 500)
+    file_all(index)
+    assert [hit[0] for hit in index.search(np.stack([hash_] * 8), 31)] == list(range(500))
+
+
+def test_many_changes_are_filed_by_themselves_and_change_no_answer(monkeypatch):
+    monkeypatch.setattr("detector.fingerprint_index.LEAST_UNFILED", 100)
+    hashes = random_hashes(2000, 17)
+    index = filled(hashes)
+    for _ in range(100):
+        assert index.search(hashes[7][None], 31) == [(7, 0, 0)]
+        if not index._unfiled:
+            break
+        time.sleep(0.05)
+    assert not index._unfiled

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from detector.fingerprint import hashes_to_search, pdq
 from detector.identity import Fingerprint, Identity, Reference
-from detector.index import FIRST_CAPACITY, GalleryIndex, GalleryOfAnotherPack, Query
+from detector.index import GalleryIndex
+from detector.searchable import GalleryOfAnotherPack, Query
 from detector.template import template
 
 PACK, DIMENSION = "test@1", 6
+BLOCK = 500
 
 
 def unit(vector):
@@ -170,20 +172,20 @@ def test_a_removed_identity_is_not_found_even_below_zero():
 
 def test_rows_of_removed_references_are_used_again_so_that_changes_do_not_grow_memory():
     index = GalleryIndex(PACK, DIMENSION)
-    for sequence in range(1, 5 * FIRST_CAPACITY):
+    for sequence in range(1, 5000):
         index.apply(identity("ada", sequence, [axis(sequence % DIMENSION)] * 3))
     assert index.references == 3
-    assert index._matrix.shape == (FIRST_CAPACITY, DIMENSION)
-    assert len(index._owners) == index.comparisons == 4
+    assert len(index._faces.vectors) == len(index._faces.rows.owners) == index.comparisons == 4
 
 
-def test_the_gallery_may_outgrow_its_first_capacity():
+def test_the_gallery_may_outgrow_its_first_block(monkeypatch):
+    monkeypatch.setattr("detector.vectors.BLOCK", BLOCK)
     index = GalleryIndex(PACK, DIMENSION)
-    vectors = np.random.default_rng(5).normal(size=(2 * FIRST_CAPACITY + 10, DIMENSION))
-    for number, vector in enumerate(vectors, start=1):
-        index.apply(identity(f"person-{number}", number, [unit(vector)]))
+    vectors = np.random.default_rng(5).normal(size=(2 * BLOCK + 10, DIMENSION))
+    people = [identity(f"person-{number}", number, [unit(vector)]) for number, vector in enumerate(vectors, start=1)]
+    index.apply_all(people)
     assert index.references == len(vectors)
-    for number in (1, FIRST_CAPACITY, FIRST_CAPACITY + 1, len(vectors)):
+    for number in (1, BLOCK, BLOCK + 1, len(vectors)):
         assert found(index, unit(vectors[number - 1]))[0] == (f"person-{number}", f"person-{number}-{number}-0")
 
 
@@ -281,3 +283,64 @@ def test_a_search_during_several_changes_made_at_once_sees_all_of_them_or_none()
     for thread in threads:
         thread.join()
     assert not wrong, wrong[:5]
+
+
+def test_many_changes_taken_together_equal_the_same_changes_one_by_one():
+    drawn = np.random.default_rng(8)
+    people = [
+        identity(f"p{number % 11}", sequence, [unit(drawn.normal(size=DIMENSION)) for _ in range(number % 4)])
+        for number, sequence in enumerate(drawn.permutation(np.arange(1, 101)).tolist())
+    ]
+    one_by_one, together = GalleryIndex(PACK, DIMENSION), GalleryIndex(PACK, DIMENSION)
+    for person in people:
+        one_by_one.apply(person)
+    for start in range(0, 100, 30):
+        together.apply_all(people[start : start + 30])
+    for of in ("version", "identities", "references", "comparisons"):
+        assert getattr(one_by_one, of) == getattr(together, of)
+    for probe in np.eye(DIMENSION, dtype=np.float32):
+        assert sorted(found(one_by_one, probe, 0.1)) == sorted(found(together, probe, 0.1))
+
+
+def test_of_many_changes_with_one_that_cannot_be_taken_in_none_is():
+    index = GalleryIndex(PACK, DIMENSION)
+    with pytest.raises(ValueError, match="finite numbers"):
+        index.apply_all([identity("ada", 1, [axis(0)]), identity("bea", 2, [np.ones(3, np.float32)])])
+    assert (index.identities, index.version) == (0, 0)
+
+
+def test_who_is_found_is_told_whole_but_for_the_embeddings():
+    index = GalleryIndex(PACK, DIMENSION)
+    reference = Reference("photo", {PACK: axis(0)}, fingerprint(1)[1])
+    wanted = Identity("ada", "Ada", "celebrity", 9, frozenset("xy"), (reference,), frozenset("z"), 5, True)
+    index.apply(wanted)
+    ((match,),), _ = index.search(axis(0)[None], 0.5)
+    assert told(match.identity) == told(wanted)
+    assert match.identity.references[0].embeddings == {}
+    np.testing.assert_array_equal(index.embeddings("ada"), [axis(0)])
+
+
+def told(one):
+    references = [(reference.id, reference.fingerprint) for reference in one.references]
+    facts = (one.id, one.name, one.kind, one.sequence, one.own_accounts, one.negative_accounts)
+    return (*facts, one.reach, one.quarantined, references)
+
+
+def test_a_removal_during_a_sweep_leaves_no_ghost_and_an_addition_is_found(monkeypatch):
+    """Changes are made just after the sweep has read every row, and before its rows are compared."""
+    index = GalleryIndex(PACK, DIMENSION)
+    index.apply(identity("ada", 1, [axis(0)]))
+    sweep = index._faces.near
+
+    def sweep_then_change(probes, threshold):
+        rows = sweep(probes, threshold)
+        if index.version == 1:
+            index.remove("ada", 2)
+            index.apply(identity("bea", 3, [axis(1), axis(0)]))
+        return rows
+
+    monkeypatch.setattr(index._faces, "near", sweep_then_change)
+    results, version = index.search(np.stack([axis(0), axis(1)]), 0.9)
+    assert [[match.identity.id for match in matches] for matches in results] == [["bea"], ["bea"]]
+    assert version == 3
+    assert not index._searches

@@ -5,6 +5,7 @@ import shutil
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from detector.alignment import align
@@ -50,6 +51,13 @@ def test_a_crop_gets_the_default_packs_embedding(engine, foreign, portraits):
         pixels = read_rgb(path)
         crops.append(align(pixels, engine.detect(pixels).landmarks[0]))
     np.testing.assert_allclose(embed(foreign, np.stack(crops)), embed(engine, np.stack(crops)), atol=1e-4)
+
+
+def test_its_recogniser_runs_without_slow_operators(insightface_folder, foreign):
+    published = onnx.load(insightface_folder / "rec_sface.onnx")
+    running = onnx.load_from_string(foreign._recogniser.session._model_bytes)
+    assert "PRelu" in {node.op_type for node in published.graph.node}
+    assert "PRelu" not in {node.op_type for node in running.graph.node}
 
 
 def test_a_picture_without_a_face_gives_empty_arrays(foreign):

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.identity import Identity
-from detector.index import Match
 from detector.judgement import ClaimMatch, Evidence, FaceMatch, PhotoMatch, foreign_watermark, judge
 from detector.policy import CLEAR_MARGIN
 from detector.priority import URGENCY, priority
+from detector.searchable import Match
 from detector.verdict import Face, ForeignText, NameClaim, SamePhoto
 from tests.unit.test_policy import policy
 

@@ -74,3 +74,15 @@ def test_after_a_count_that_failed_the_next_one_may_succeed():
         counting.kept.get()
     counting.error = None
     assert counting.kept.get() == 2
+
+
+def test_nobody_waits_at_all_where_the_last_count_took_longer_than_their_patience(monkeypatch):
+    counting = Counting()
+    ticks = iter((0.0, 60.0))
+    with monkeypatch.context() as patched:
+        patched.setattr("records.kept.time.monotonic", lambda: next(ticks))
+        counting.kept.get()
+    counting.now += KEEP
+    counting.may_end.clear()
+    threading.Timer(1, counting.may_end.set).start()
+    assert counting.kept.get(patience=30) == 1

@@ -30,6 +30,7 @@ from consumers.messages import (
     inline_bytes,
     json_schema,
     read_data,
+    read_report,
     read_review,
     read_upload,
     write_event,
@@ -456,6 +457,12 @@ def test_the_page_names_every_field_of_a_message(topic):
         model_fields |= set(definition.get("properties", ()))
     handed_on = {"url", "base64", "handle", "display_name", "created_at"} if topic == "impersonation-reviews" else set()
     assert model_fields - handed_on - {"name"} <= spoken_of
+
+
+def test_the_example_of_a_report_on_the_page_is_read():
+    (example,) = examples("victim-reports")
+    assert read_report(encoded(example)).your_id == "ticket-20931"
+    schema("victim-reports").validate(example)
 
 
 def test_the_examples_of_uploads_on_the_page_are_one_upload():

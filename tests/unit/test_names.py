@@ -3,6 +3,7 @@
 import random
 import re
 import threading
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -133,8 +134,8 @@ def test_a_dropped_identity_leaves_nothing_behind():
         index.drop(identity_id)
     assert len(index) == 0
     assert all(claimed(index, name) == set() for name in GALLERY.values())
-    assert not index._inside
-    assert not index._whole
+    index._table.settle()
+    assert len(index._table) == 0
 
 
 def test_names_may_change_while_other_threads_look_up(names):
@@ -205,3 +206,37 @@ def test_few_innocent_names_claim_someone_by_chance():
         index.set(known, known)
     innocent = [other for other in (name() for _ in range(2000)) if other not in gallery]
     assert sum(bool(claimed(index, other)) for other in innocent) <= 10
+
+
+GIVEN = ("Ada", "Grace", "Emmy", "Sofia", "Marie", "Lise")
+FAMILY = ("Lovelace", "Hopper", "Noether", "Kowalewska", "Curie", "Meitner")
+
+
+def test_names_are_found_before_and_after_they_are_sorted_away(monkeypatch):
+    monkeypatch.setattr("detector.key_table.WAITING", 10)
+    index = NameIndex()
+    people = {f"id{number}": f"{first} {last}" for number, (first, last) in enumerate(product(GIVEN, FAMILY))}
+    for identity_id, name in people.items():
+        index.set(identity_id, name)
+    for identity_id in list(people)[::3]:
+        index.drop(identity_id)
+    for number, (identity_id, name) in enumerate(people.items()):
+        assert claimed(index, name) == ({identity_id} if number % 3 else set())
+    for identity_id in people:
+        index.drop(identity_id)
+    index._table.settle()
+    assert len(index) == 0
+
+
+def test_names_of_the_departed_take_no_memory_for_long(monkeypatch):
+    monkeypatch.setattr("detector.key_table.WAITING", 10)
+    monkeypatch.setattr("detector.names.WAITING", 10)
+    index = NameIndex()
+    for turn in range(500):
+        if turn == 3:
+            index.set("bea", "Beatrix Potter")
+        index.set("ada", "Ada Lovelace")
+    assert len(index._table) < 50
+    assert len(index._ids) < 20
+    assert claimed(index, "Ada Lovelace") == {"ada"}
+    assert claimed(index, "beatrix potter") == {"bea"}

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from config import Settings, load_settings
 from consumers.console_metrics import ConsoleMetrics
 from consumers.delivery import _EXIT_STUCK
+from consumers.look_back.metrics import LookBackMetrics
 from consumers.metrics import Metrics
 from consumers.topics import probe_topic, topic_table
 from likeness.errors import EXIT_CODES
@@ -81,6 +82,13 @@ def test_the_guide_lists_all_metrics_of_the_console_and_no_other():
     ours = {family.name for family in ConsoleMetrics().registry.collect() if family.name.startswith("likeness_")}
     section = re.search(r"## Metrics of the console\n(.*?)\n## ", OPERATIONS, re.S)[1]
     listed = re.findall(r"`(likeness_[a-z_]+)`", section)
+    assert {name.removesuffix("_total") for name in listed} == ours
+
+
+def test_the_guide_lists_all_metrics_of_the_look_back_and_no_other():
+    ours = {family.name for family in LookBackMetrics().registry.collect() if family.name.startswith("likeness_")}
+    section = re.search(r"## Metrics of the look-back\n(.*?)\n## ", OPERATIONS, re.S)[1]
+    listed = re.findall(r"^\| `(likeness_[a-z_]+)`", section, re.M)
     assert {name.removesuffix("_total") for name in listed} == ours
 
 

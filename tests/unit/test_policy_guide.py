@@ -69,6 +69,7 @@ def test_the_sentences_told_are_those_that_moderators_read():
     sentences = {
         "same_picture": [
             explanation.explain_same_photo(ana, SamePhoto("picture", 4, "mirrored", 1.0), cropped=False),
+            explanation.explain_same_photo(ana, SamePhoto("picture", 4, "as_it_is", 1.0, True), cropped=False),
             explanation.explain_same_photo(ana, SamePhoto("face", 4, "as_it_is", 1.0), cropped=False),
         ],
         "cropped_picture": [explanation.explain_same_photo(ana, SamePhoto("face", 4, "as_it_is", 0.4), cropped=True)],

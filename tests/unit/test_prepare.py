@@ -1,6 +1,7 @@
 """What is made of the published model files for ONNX Runtime."""
 
 import hashlib
+from collections import Counter
 
 import numpy as np
 import onnx
@@ -55,7 +56,7 @@ def test_preparing_changes_no_output(role, side, files, prepared_graphs):
 
 def test_rewriting_prelu_changes_no_output(files, prepared_graphs):
     file, source = files["recogniser"]
-    as_published = session(prepare_graph(source, file.dynamic_axes, rewrite_prelu=False))
+    as_published = session(prepare_graph(source, file.dynamic_axes, fast=False))
     rewritten = session(prepared_graphs["recogniser"])
     crops = np.random.default_rng(2).uniform(0, 255, (3, 3, 112, 112)).astype(np.float32)
     name = rewritten.get_inputs()[0].name
@@ -68,6 +69,15 @@ def test_slow_operators_are_gone_and_only_the_picture_is_an_input(prepared_graph
         model = onnx.load_from_string(graph)
         assert not {"PRelu", "DequantizeLinear"} & {node.op_type for node in model.graph.node}
         assert len(model.graph.input) == 1
+
+
+def test_the_four_heads_of_each_stride_run_as_one(files, prepared_graphs):
+    _, source = files["detector"]
+    before = Counter(
+        node.op_type for node in onnx.load_from_string(prepare_graph(source, (2, 3), fast=False)).graph.node
+    )
+    after = Counter(node.op_type for node in onnx.load_from_string(prepared_graphs["detector"]).graph.node)
+    assert (before["Conv"] - after["Conv"], before["Reshape"] - after["Reshape"]) == (3 * 3 * 2, 3 * 3)
 
 
 def test_crops_are_embedded_in_batches_of_any_size(prepared_graphs):

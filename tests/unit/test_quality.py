@@ -8,12 +8,13 @@ import pytest
 
 from benchmarks.quality import COSINE, error_versus_reject, plot, template_study
 from detector.alignment import TEMPLATE, align
-from detector.quality import ENOUGH_SIZE, LENGTH, SCORE, Quality, frontality, quality, sharpness, visibility
+from detector.quality import ENOUGH_SIZE, LENGTH, SCORE, Quality, covered, frontality, quality, sharpness, visibility
 from tests.support.portraits import read_rgb
 
 GOOD = Quality(size=1.0, sharpness=1.0, frontality=1.0, visibility=1.0, score=1.0)
 GOOD_SCORE = SCORE[0][-1]
 EYE, OTHER_EYE, NOSE = (tuple(int(value) for value in point) for point in TEMPLATE[:3])
+MOUTH = tuple(int(value) for value in TEMPLATE[3:].mean(axis=0))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,17 @@ def test_a_sticker_over_an_eye_and_a_bar_over_both_cost_visibility(crop):
     assert visibility(crop) > 0.9
     assert visibility(sticker) < visibility(crop) - 0.05
     assert visibility(bar) < visibility(crop) - 0.05
+
+
+def test_dark_glasses_and_a_mask_cover_a_face_and_neither_dim_light_nor_a_mirror_does(crop):
+    glasses, mask = crop.copy(), crop.copy()
+    for eye in (EYE, OTHER_EYE):
+        cv2.ellipse(glasses, eye, (17, 12), 0, 0, 360, (25, 25, 28), -1)
+    cv2.ellipse(mask, MOUTH, (34, 24), 0, 0, 360, (170, 195, 215), -1)
+    assert covered(glasses) and covered(mask)
+    assert not covered(crop)
+    assert not covered((crop * 0.3).astype(np.uint8))
+    assert not covered(np.ascontiguousarray(crop[:, ::-1]))
 
 
 def test_a_darker_picture_of_the_same_face_is_as_visible(crop):

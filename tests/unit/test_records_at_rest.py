@@ -13,12 +13,12 @@ from records.decisions import BurstRule, DecisionRecords
 from records.errors import ChangeUnreadable, MasterKeyError
 from records.gallery import GalleryRecords
 from records.gallery_changes import read_change
-from records.keys import DataKey
+from records.keys.keyring import DataKey, MasterKey
 from records.outbox import Outbox
 from records.references import ReferencePhoto
 from records.schema import EmbeddingRow, FingerprintRow, IdentityKeyRow
 
-MASTER = bytes(range(32))
+MASTER = MasterKey.of(bytes(range(32)))
 VECTOR = np.full(64, 0.125, np.float32) * np.where(np.arange(64) % 3, 1, -1).astype(np.float32)
 JPEG = b"\xff\xd8\xff\xe0 a face that nobody may read \xff\xd9" * 20
 BOX = (10.0, 20.0, 100.0, 120.0)
@@ -49,7 +49,7 @@ def test_neither_the_face_nor_the_photo_can_be_read_from_the_files(database, tmp
     raw = raw_bytes(tmp_path)
     assert (tmp_path / "likeness.db-wal").stat().st_size > 0
     assert b"Ada" in raw, "the search looks where the rows are"
-    for secret in (VECTOR.tobytes()[:32], base64.b64encode(VECTOR.tobytes())[:32], JPEG[:24], MASTER):
+    for secret in (VECTOR.tobytes()[:32], base64.b64encode(VECTOR.tobytes())[:32], JPEG[:24], MASTER.current):
         assert secret not in raw
     for secret in (PRINT.picture, PRINT.face):
         assert secret not in raw and secret.hex().encode() not in raw
@@ -126,7 +126,7 @@ def test_a_change_published_before_the_erasure_cannot_be_opened_after_it(databas
 
 def test_another_master_key_neither_reads_nor_adds_but_can_still_erase(database):
     identity_id = GalleryRecords(database, MASTER).add_identity("Ada", "victim", references=[PHOTO])
-    stranger = GalleryRecords(database, b"\1" * 32)
+    stranger = GalleryRecords(database, MasterKey.of(b"\1" * 32))
     for attempt in (
         lambda: list(stranger.identities()),
         lambda: stranger.data_keys([identity_id]),

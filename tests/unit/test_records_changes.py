@@ -9,7 +9,7 @@ from detector.identity import Fingerprint, Identity, Reference
 from records.errors import ChangeUnreadable
 from records.fingerprints import LAYOUT, VERSION, fingerprint_bytes
 from records.gallery_changes import read_change, write_change
-from records.keys import DataKey
+from records.keys.keyring import DataKey
 
 KEY = DataKey.new("idn_a")
 VECTOR = np.array([0.6, 0.8, 0, 0], np.float32)
@@ -81,15 +81,46 @@ def test_a_change_without_a_field_is_unreadable():
         read_change("idn_a", {"identity_id": "idn_a"}, KEY)
 
 
-def sealed_anew(document):
-    """A change with this document inside, as its sender would seal it."""
-    sealed = KEY.seal(json.dumps(document).encode(), "gallery-change:7")
+def sealed_bytes(plain):
+    sealed = KEY.seal(plain, "gallery-change:7")
     return {"identity_id": "idn_a", "sequence": 7, "sealed": base64.b64encode(sealed).decode()}
 
 
-def opened(value):
-    return json.loads(KEY.open(base64.b64decode(value["sealed"]), "gallery-change:7"))
+def sealed_anew(document):
+    """A change with this document inside, as releases before this one sealed it."""
+    return sealed_bytes(json.dumps(document).encode())
 
+
+def opened(value):
+    """The line of JSON, and the numbers behind it."""
+    line, _, numbers = KEY.open(base64.b64decode(value["sealed"]), "gallery-change:7").partition(b"\n")
+    return json.loads(line), numbers
+
+
+def as_before(identity):
+    """What releases before this one sealed: all in one document."""
+    return {
+        "name": identity.name,
+        "kind": identity.kind,
+        "reach": identity.reach,
+        "quarantined": identity.quarantined,
+        "own_accounts": sorted(identity.own_accounts),
+        "negative_accounts": sorted(identity.negative_accounts),
+        "references": [
+            {
+                "reference_id": one.id,
+                "embeddings": [
+                    {"pack": pack, "dimension": len(vector), "vector": base64.b64encode(vector.tobytes()).decode()}
+                    for pack, vector in sorted(one.embeddings.items())
+                ],
+                "fingerprint": one.fingerprint and base64.b64encode(fingerprint_bytes(one.fingerprint)).decode(),
+            }
+            for one in identity.references
+        ],
+    }
+
+
+OLDER = sealed_anew(as_before(ADA))
 
 OF_THE_FIRST_RELEASE = {
     "name": "Ada Lovelace",
@@ -113,10 +144,67 @@ def test_a_change_written_by_the_first_release_is_read_with_the_defaults_for_wha
     assert reference.fingerprint is None
 
 
-def test_a_change_says_all_that_the_first_release_looks_for():
-    document = opened(json.loads(write_change(ADA, KEY)))
-    assert OF_THE_FIRST_RELEASE.keys() <= document.keys()
-    assert OF_THE_FIRST_RELEASE["references"][0].keys() <= document["references"][0].keys()
+def test_a_change_written_by_the_release_before_reads_as_the_same_identity():
+    now, before = (read_change("idn_a", value, KEY) for value in (json.loads(write_change(ADA, KEY)), OLDER))
+    assert (now.name, now.kind, now.reach, now.quarantined) == (before.name, before.kind, before.reach, True)
+    assert (now.own_accounts, now.negative_accounts) == (before.own_accounts, before.negative_accounts)
+    for one, other in zip(now.references, before.references, strict=True):
+        assert (one.id, one.fingerprint) == (other.id, other.fingerprint)
+        assert one.embeddings.keys() == other.embeddings.keys()
+        for pack, vector in one.embeddings.items():
+            np.testing.assert_array_equal(vector, other.embeddings[pack])
+
+
+def test_a_change_is_hardly_longer_than_the_numbers_that_it_carries():
+    vectors = np.eye(128, dtype=np.float32)[:50]
+    references = tuple(Reference(f"ref_{number}", {"p": vector}, PRINT) for number, vector in enumerate(vectors))
+    value = json.loads(write_change(replace(ADA, references=references), KEY))
+    assert len(value["sealed"]) < 1.6 * 50 * (512 + LAYOUT.size)
+
+
+def cut(line, numbers):
+    return line, numbers[:-1]
+
+
+def more(line, numbers):
+    return line, numbers + b"\0"
+
+
+def references_set(**wrong):
+    def change(line, numbers):
+        return line | {"references": [one | wrong for one in line["references"]]}, numbers
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        more,
+        references_set(embeddings={"opencv-zoo": "4"}),
+        references_set(embeddings={"opencv-zoo": -4}),
+        references_set(embeddings={"opencv-zoo": True}),
+        references_set(embeddings=["opencv-zoo"]),
+        references_set(embeddings=None),
+        references_set(fingerprint=None),
+        references_set(fingerprint="106"),
+        references_set(reference_id=1),
+        lambda line, numbers: (line | {"references": {}}, numbers),
+        lambda line, numbers: (line | {"references": [1]}, numbers),
+    ],
+)
+def test_a_change_whose_numbers_are_not_as_it_tells_is_unreadable(damage):
+    line, numbers = damage(*opened(json.loads(write_change(ADA, KEY))))
+    with pytest.raises(ChangeUnreadable, match="idn_a"):
+        read_change("idn_a", sealed_bytes(json.dumps(line).encode() + b"\n" + numbers), KEY)
+
+
+def test_a_number_that_is_not_finite_is_unreadable_in_the_new_form_too():
+    line, numbers = opened(json.loads(write_change(ADA, KEY)))
+    broken = np.array([np.nan], np.float32).tobytes() + numbers[4:]
+    with pytest.raises(ChangeUnreadable, match="not finite"):
+        read_change("idn_a", sealed_bytes(json.dumps(line).encode() + b"\n" + broken), KEY)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +238,7 @@ def test_a_change_with_an_impossible_field_is_unreadable(wrong):
 
 @pytest.mark.parametrize("wrong", ["", "AAAA", "%%%", 7, base64.b64encode(b"\2" + bytes(106)).decode()])
 def test_a_change_with_a_fingerprint_of_another_layout_is_unreadable(wrong):
-    document = opened(json.loads(write_change(ADA, KEY)))
+    document = as_before(ADA)
     document["references"][0]["fingerprint"] = wrong
     with pytest.raises(ChangeUnreadable, match="malformed"):
         read_change("idn_a", sealed_anew(document), KEY)
@@ -158,7 +246,7 @@ def test_a_change_with_a_fingerprint_of_another_layout_is_unreadable(wrong):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_a_change_with_an_embedding_that_is_not_finite_is_unreadable(wrong):
-    document = opened(json.loads(write_change(ADA, KEY)))
+    document = as_before(ADA)
     vector = np.array([wrong, 0.8, 0, 0], np.float32)
     document["references"][0]["embeddings"][0]["vector"] = base64.b64encode(vector.tobytes()).decode()
     with pytest.raises(ChangeUnreadable, match="not finite"):
@@ -191,7 +279,7 @@ def test_a_fingerprint_with_impossible_numbers_is_neither_kept_nor_read(wrong):
     with pytest.raises(ValueError, match="fingerprint is none"):
         fingerprint_bytes(odd)
     packed = LAYOUT.pack(VERSION, odd.picture, odd.picture_quality, odd.face, odd.width, odd.height, *odd.face_box)
-    document = opened(json.loads(write_change(ADA, KEY)))
+    document = as_before(ADA)
     document["references"][0]["fingerprint"] = base64.b64encode(packed).decode()
     with pytest.raises(ChangeUnreadable, match="fingerprint is none"):
         read_change("idn_a", sealed_anew(document), KEY)

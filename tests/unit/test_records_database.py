@@ -9,6 +9,7 @@ from sqlalchemy import text
 from records.database import CONNECTIONS, open_database
 from records.errors import DatabaseAway, SchemaMismatch
 from records.gallery import GalleryRecords
+from records.keys.keyring import MasterKey
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_database_that_was_never_migrated_says_so(tmp_path):
     with pytest.raises(SchemaMismatch, match="revision none"):
         database.check()
     with pytest.raises(SchemaMismatch, match="migrate it first"):
-        GalleryRecords(database, bytes(32)).list_identities()
+        GalleryRecords(database, MasterKey.of(bytes(32))).list_identities()
 
 
 def test_who_waits_too_long_for_a_free_connection_is_told_so(tmp_path):

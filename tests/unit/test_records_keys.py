@@ -1,46 +1,9 @@
-import base64
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from records.errors import MasterKeyError, SealBroken
-from records.keys import DataKey, load_master_key
+from records.keys.keyring import DataKey, MasterKey
 
-MASTER = bytes(range(32))
-
-
-def test_a_master_key_is_made_once_and_only_its_owner_may_read_it(tmp_path):
-    path = tmp_path / "home" / "master.key"
-    key = load_master_key(None, path, create=True)
-    assert len(key) == 32
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert load_master_key(None, path, create=False) == key
-    assert [file.name for file in path.parent.iterdir()] == ["master.key"]
-
-
-def test_starters_at_the_same_time_all_get_the_same_master_key(tmp_path):
-    with ThreadPoolExecutor(16) as pool:
-        keys = set(pool.map(lambda _: load_master_key(None, tmp_path / "master.key", create=True), range(64)))
-    assert len(keys) == 1
-
-
-def test_a_key_in_the_settings_wins_over_the_file(tmp_path):
-    load_master_key(None, tmp_path / "master.key", create=True)
-    assert load_master_key(base64.b64encode(MASTER).decode(), tmp_path / "master.key", create=False) == MASTER
-
-
-@pytest.mark.parametrize("text", ["", "not base64!", base64.b64encode(b"short").decode(), "é" * 44])
-def test_a_malformed_master_key_is_refused_with_what_to_do(text, tmp_path):
-    with pytest.raises(MasterKeyError, match=r"32 bytes; `openssl rand"):
-        load_master_key(text, tmp_path / "master.key", create=True)
-    (tmp_path / "file.key").write_text(text, encoding="utf-8")
-    with pytest.raises(MasterKeyError, match=r"file\.key"):
-        load_master_key(None, tmp_path / "file.key", create=True)
-
-
-def test_a_missing_master_key_is_named_when_none_may_be_made(tmp_path):
-    with pytest.raises(MasterKeyError, match=r"no master key at .*master\.key"):
-        load_master_key(None, tmp_path / "master.key", create=False)
+MASTER = MasterKey.of(bytes(range(32)))
 
 
 def test_what_is_sealed_opens_for_its_identity_and_purpose_only():
@@ -63,8 +26,29 @@ def test_the_same_bytes_never_look_alike_when_sealed_twice():
     assert key.seal(b"face", "photo") != key.seal(b"face", "photo")
 
 
-@pytest.mark.parametrize(("identity_id", "master"), [("idn_a", b"\1" * 32), ("idn_b", MASTER)])
+@pytest.mark.parametrize(("identity_id", "master"), [("idn_a", MasterKey.of(b"\1" * 32)), ("idn_b", MASTER)])
 def test_a_data_key_unwraps_only_with_its_master_key_and_for_its_identity(identity_id, master):
     wrapped = DataKey.new("idn_a").wrap(MASTER)
     with pytest.raises(MasterKeyError, match="give the master key that this database was made with"):
         DataKey.unwrap(identity_id, wrapped, master)
+
+
+def test_an_older_master_key_unwraps_and_the_current_one_wraps():
+    old, new = bytes(32), b"\1" * 32
+    wrapped = DataKey.new("idn_a").wrap(MasterKey.of(old))
+    ring = MasterKey.of(new, old)
+    sealed = DataKey.unwrap("idn_a", wrapped, ring).seal(b"face", "photo")
+    anew = DataKey.unwrap("idn_a", wrapped, ring).wrap(ring)
+    assert DataKey.unwrap("idn_a", anew, MasterKey.of(new)).open(sealed, "photo") == b"face"
+    assert [ring.opener("idn_a", one, "data-key") for one in (anew, wrapped)] == list(ring.ids)
+    assert MASTER.opener("idn_a", anew, "data-key") is None
+
+
+def test_an_id_tells_keys_apart_and_nothing_about_them():
+    assert MasterKey.of(bytes(32), b"\1" * 32).ids == ("66687aad", "72cd6e84")
+
+
+def test_what_is_derived_differs_by_purpose_and_key():
+    derived = {MasterKey.of(key).derive(purpose) for key in (bytes(32), b"\1" * 32) for purpose in ("a", "b")}
+    assert len(derived) == 4 and {len(one) for one in derived} == {32}
+    assert MASTER.derive("a") == MASTER.derive("a")

@@ -25,6 +25,12 @@ SECONDS = 0.02
 FAILURES = 20
 FAILURE_SECONDS = 3.0
 """The same of one address with tokens that there are not."""
+REPORTS = 20
+REPORT_SECONDS = 2.0
+"""The same of reports, whose photos are judged."""
+
+REPORTING: tuple[Scope, ...] = ("reports:write", "reports:flag")
+"""Either lets a program send reports."""
 
 bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A token, `lk_...`; see docs/api.md.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
@@ -36,10 +42,11 @@ class Limits:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.tokens = RateLimit(burst=BURST, seconds=SECONDS, clock=clock)
         self.failures = RateLimit(burst=FAILURES, seconds=FAILURE_SECONDS, clock=clock)
+        self.reports = RateLimit(burst=REPORTS, seconds=REPORT_SECONDS, clock=clock)
 
 
-def bearing(scope: Scope) -> Callable[..., ApiToken]:
-    """A dependency that gives the token of who asks, which must have the scope.
+def bearing(*scopes: Scope) -> Callable[..., ApiToken]:
+    """A dependency that gives the token of who asks, which must have one of the scopes.
 
     Whom it turns away for the scope is noted in the audit log.
     """
@@ -48,17 +55,18 @@ def bearing(scope: Scope) -> Callable[..., ApiToken]:
         desk, limits = desk_of(request), limits_of(request)
         token = desk.tokens.find(credentials.credentials) if credentials else None
         if token is None:
-            _hold_back(limits.failures, request.client.host if request.client else "")
+            hold_back(limits.failures, request.client.host if request.client else "")
             raise ApiProblem(
                 401,
                 "no_token",
                 "Send a token that is in force as `Authorization: Bearer lk_...`; administrators make them.",
                 {"WWW-Authenticate": "Bearer"},
             )
-        _hold_back(limits.tokens, token.id)
-        if scope not in token.scopes:
-            desk.audit.append(token.actor, "forbidden", request.url.path, {"method": request.method, "scope": scope})
-            raise ApiProblem(403, "scope_missing", f"This needs a token with the scope {scope}.")
+        hold_back(limits.tokens, token.id)
+        if not set(scopes) & set(token.scopes):
+            needed = " or ".join(scopes)
+            desk.audit.append(token.actor, "forbidden", request.url.path, {"method": request.method, "scope": needed})
+            raise ApiProblem(403, "scope_missing", f"This needs a token with the scope {needed}.")
         return token
 
     return token_of
@@ -73,6 +81,7 @@ Reader = Annotated[ApiToken, Depends(bearing("cases:read"))]
 Decider = Annotated[ApiToken, Depends(bearing("cases:decide"))]
 Viewer = Annotated[ApiToken, Depends(bearing("pictures:read"))]
 Appealer = Annotated[ApiToken, Depends(bearing("appeals:write"))]
+Reporter = Annotated[ApiToken, Depends(bearing(*REPORTING))]
 
 
 def acting_for(desk: Desk, login: str) -> Moderator:
@@ -88,7 +97,8 @@ def acting_for(desk: Desk, login: str) -> Moderator:
     return moderator
 
 
-def _hold_back(limit: RateLimit, who: str) -> None:
+def hold_back(limit: RateLimit, who: str) -> None:
+    """Raises ApiProblem when they ask too often."""
     if wait := limit.wait(who):
         seconds = math.ceil(wait)
         raise ApiProblem(

@@ -8,13 +8,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from web.api import appeals, cases, decisions, pictures, queues, statements
+from web.api import appeals, cases, decisions, pictures, queues, reports, statements
 from web.api.access import Limits
 from web.api.problems import MEDIA_TYPE, ProblemDocument, handle_errors
 from web.desk import Desk
 
 PATH = "/api/v1"
-DESCRIPTION = """Cases of suspected impersonation, and what moderators decide on them, for a platform's own tools.
+DESCRIPTION = """Cases of suspected impersonation, what moderators decide on them, and reports of people whose face was
+taken, for a platform's own tools.
 
 Send a token as `Authorization: Bearer lk_...`. Administrators make tokens on the page /tokens, or with
 `likeness tokens add`; each has scopes. What is done on a case is done for one of the moderators (`acting_for`), under
@@ -42,12 +43,14 @@ def make_api(desk: Desk) -> FastAPI:
         openapi_tags=[
             {"name": "cases", "description": "What is to be decided."},
             {"name": "decisions", "description": "What was decided."},
+            {"name": "reports", "description": "People who find their face on a stranger's account."},
         ],
     )
     api.state.desk = desk
     api.state.limits = Limits(lambda: desk.clock().timestamp())
-    for part in (cases, pictures, decisions, statements, appeals, queues):
-        api.include_router(part.router)
+    routers = [part.router for part in (cases, pictures, decisions, statements, appeals, queues, reports)]
+    for router in (*routers, reports.sending):
+        api.include_router(router)
     handle_errors(api)
     return api
 

@@ -50,12 +50,20 @@ class ProblemDocument(BaseModel):
 class ApiProblem(Exception):
     """As in ProblemDocument; `headers` go with the answer."""
 
-    def __init__(self, status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: list[Mistake] | None = None,
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.detail = detail
         self.headers = headers
+        self.errors = errors
 
 
 def handle_errors(api: FastAPI) -> None:
@@ -92,7 +100,7 @@ def too_late() -> JSONResponse:
 
 
 def _problem(_request: Request, problem: ApiProblem) -> JSONResponse:
-    return answer(problem.status, problem.reason, problem.detail, problem.headers)
+    return answer(problem.status, problem.reason, problem.detail, problem.headers, problem.errors)
 
 
 def _records(_request: Request, error: RecordsError) -> JSONResponse:

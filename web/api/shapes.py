@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from records.casework.case_history import DecisionMade, DecisionState
 from records.casework.case_listing import FinalDecision
-from records.casework.cases import Case, CaseState
+from records.casework.cases import Case, CaseState, CaseTrigger
 from records.casework.queues import CaseDecision, CaseStage
 
 CASE_ID = "8a4c1f52-6f0e-5d5b-9c43-0f1f3e0b7a10"
@@ -48,6 +48,10 @@ class CaseSummary(Shape):
     identity_kind: str | None = Field(examples=["celebrity"])
     priority: int = Field(description="Higher is worked first.")
     held: bool = Field(description="Whether the identity was in quarantine when the case came.")
+    trigger: CaseTrigger = Field(
+        description="What brought the picture up: its `upload`, or a `look_back`, the search for a newly protected "
+        "person among earlier uploads."
+    )
     state: CaseState = Field(description="`decided` can still be undone; `closed` was told to the platform.")
     stage: CaseStage = Field(description="Whose turn it is, or who had the last word.")
     claimed_by: str | None = Field(description="The id of the moderator who holds it.")

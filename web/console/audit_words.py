@@ -25,6 +25,17 @@ ACTIONS: Mapping[Action, str] = {
     "appeal_received": N_("Took in an appeal"),
     "golden_added": N_("Made a test case"),
     "golden_retired": N_("Retired a test case"),
+    "report_received": N_("Sent a report"),
+    "report_viewed": N_("Opened a report"),
+    "report_decided": N_("Decided on a report"),
+    "report_withdrawn": N_("Withdrew a report"),
+    "report_changed": N_("Changed a report"),
+    "report_expired": N_("Ended a report whose consent was over"),
+    "report_message": N_("Wrote a message about a report"),
+    "report_login_failed": N_("Gave a wrong PIN"),
+    "evidence_released": N_("Released an evidence file"),
+    "look_back": N_("Looked back over avatars"),
+    "keys_rotated": N_("Rotated the master key"),
     "token_added": N_("Made a token of the API"),
     "token_revoked": N_("Revoked a token of the API"),
     "forbidden": N_("Was turned away"),
@@ -32,5 +43,9 @@ ACTIONS: Mapping[Action, str] = {
     "search": N_("Searched"),
 }
 
-ACTORS: Mapping[str, str] = {"system": N_("Likeness itself"), "anonymous": N_("Somebody before the login")}
+ACTORS: Mapping[str, str] = {
+    "system": N_("Likeness itself"),
+    "anonymous": N_("Somebody before the login"),
+    "reporter": N_("The reporter"),
+}
 """Those who are no moderators; others are `operator:` and a login name, or `token:` and an id."""

@@ -152,6 +152,7 @@ class CaseFaces:
         stored = picture.faces.get("references", {}).get(detail.id) if picture else None
         if stored:
             return FacePlace.read(stored)
+        assert detail.face_box is not None, "of a photo that stayed with the person there is no copy"
         return FacePlace(_scaled(detail.face_box, size_of(photo)[0] / detail.width))
 
 

@@ -20,14 +20,16 @@ Level = Literal["below", "above", "sure"]
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """One finding. What its kind does not have is None; `visible`: the share of the reference photo, as "40%"; `text`:
-    of the profile or in the picture; `field`: where in the profile; `box`: where in the picture, in pixels of it."""
+    """One finding. What its kind does not have is None; `visible`: the share of the reference photo, as "40%";
+    `hash_only`: that photo stayed with the person; `text`: of the profile or in the picture; `field`: where in the
+    profile; `box`: where in the picture, in pixels of it."""
 
     kind: str
     doubt: Doubt | None = None
     by: str | None = None
     transform: str | None = None
     visible: str | None = None
+    hash_only: bool = False
     field: str | None = None
     text: str | None = None
     box: Box | None = None
@@ -138,6 +140,7 @@ def _suspicion(finding: Mapping[str, Any], case: Case) -> Suspicion:
         by=photo.get("by"),
         transform=photo.get("transform"),
         visible=None if visible is None else f"{visible:.0%}",
+        hash_only=photo.get("hash_only", False),
         field=said.get("field"),
         text=said.get("text"),
         box=said.get("box"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from detector.enrolment import Candidate
+from detector.verdict import Box
 from records.gallery import GalleryRecords
 from records.references import ReferenceDetail
 from web.console.case_faces import size_of
@@ -36,7 +37,13 @@ class PhotoViews:
 def reference_face(gallery: GalleryRecords, detail: ReferenceDetail) -> bytes:
     """The face of a reference, as a JPEG. Raises UnknownReference."""
     photo = gallery.reference_photo(detail.id)
-    return face_crop(photo, _scaled(FacePlace(detail.face_box), size_of(photo)[0] / detail.width))
+    assert detail.face_box is not None, "of a photo that stayed with the person there is no copy"
+    return photo_face(photo, detail.face_box, detail.width)
+
+
+def photo_face(jpeg: bytes, face_box: Box, width: int) -> bytes:
+    """The face of a copy of a photo that is `width` pixels wide itself, where the face lies in `face_box`."""
+    return face_crop(jpeg, _scaled(FacePlace(face_box), size_of(jpeg)[0] / width))
 
 
 def candidate_face(candidate: Candidate) -> bytes:

@@ -13,7 +13,7 @@ from web.security import DeskOf, signed_in
 
 router = APIRouter()
 Lead = Annotated[Session, Depends(signed_in("lead"))]
-MOST = 100
+MOST = 50
 
 
 @router.get("/appeals")

@@ -71,6 +71,7 @@ def identity_page(
         one=desk.gallery.show(identity_id),
         led=desk.gallery_pages.led_by_references(identity_id),
         cases=desk.cases.of_identity(identity_id, LATEST),
+        look_backs=desk.look_backs.of_identity(identity_id),
         changes=_changes(desk, identity_id),
         actors={one.id: one.name for one in desk.moderators.list()},
         nobody=ACTORS,

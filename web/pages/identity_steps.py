@@ -85,7 +85,7 @@ def erase(
     """`name`: the identity's, typed once more."""
     if name.strip() != desk.gallery.show(identity_id).name.strip():
         return _back(identity_id, "wrong=name#erase")
-    desk.gallery.remove_identity(identity_id, by=session.moderator.id)
+    desk.erasure.remove_identity(identity_id, session.moderator.id)
     return RedirectResponse("/identities?erased=true", 303)
 
 

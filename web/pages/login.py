@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -12,14 +11,12 @@ from records.errors import LoginLocked, UnknownModerator, WrongCode, WrongLogin
 from records.people.moderators import Moderator
 from records.people.web_sessions import Session
 from web.desk import Desk
-from web.languages import LANGUAGES, N_
+from web.languages import N_
 from web.oidc import OidcClient, provider_name
 from web.problems import Problem
 from web.rendering import render, rooms_for, set_cookie
 from web.security import (
     FORM_COOKIE,
-    LANGUAGE_COOKIE,
-    PLACE_FIELD,
     SESSION_COOKIE,
     DeskOf,
     VisitOf,
@@ -43,8 +40,8 @@ TOO_OFTEN = N_("Too many attempts from your network. Wait %(seconds)s seconds, t
 
 
 @router.get("/")
-def start(visit: VisitOf, _session: Annotated[Session, Depends(signed_in())]) -> Response:
-    return RedirectResponse(rooms_for(visit)[0].path, 303)
+def start(visit: VisitOf, desk: DeskOf, _session: Annotated[Session, Depends(signed_in())]) -> Response:
+    return RedirectResponse(rooms_for(visit, desk.settings)[0].path, 303)
 
 
 @router.get("/login")
@@ -127,21 +124,4 @@ def log_out(request: Request, desk: DeskOf, session: Annotated[Session, Depends(
         # By way of a page: a form of ours may not lead to another site, not even by a redirect.
         response = render(request, "arrive.html", place=farewell)
     response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="strict")
-    return response
-
-
-@router.post("/language")
-def choose(
-    desk: DeskOf,
-    visit: VisitOf,
-    language: Annotated[str, Form()],
-    place: Annotated[str, Form(alias=PLACE_FIELD)] = "/",
-) -> Response:
-    response = RedirectResponse(own_path(place), 303)
-    if language not in LANGUAGES:
-        return response
-    if visit.session:
-        chosen = replace(visit.preferences, language=language)
-        desk.moderators.save_settings(visit.session.moderator.id, chosen.kept())
-    set_cookie(response, LANGUAGE_COOKIE, language, days=365)
     return response

@@ -23,6 +23,8 @@ SCOPE_NAMES: Mapping[Scope, str] = {
     "cases:decide": N_("claim and decide cases for moderators"),
     "pictures:read": N_("see the pictures of cases"),
     "appeals:write": N_("hand in appeals"),
+    "reports:write": N_("send reports from your own form, and follow them"),
+    "reports:flag": N_("send reports as a trusted flagger, which have a lane of their own"),
 }
 LASTS: Mapping[int, str] = {
     30: N_("30 days"),

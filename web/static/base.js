@@ -101,8 +101,8 @@ function localMoments() {
 }
 
 const help = document.querySelector("[data-help]");
-help.addEventListener("click", showKeys);
-if (keysOn) {
+help?.addEventListener("click", showKeys);
+if (help && keysOn) {
   help.hidden = document.querySelectorAll("[data-key]").length === 1; // there are none but its own
   for (const element of document.querySelectorAll("[data-key]")) {
     element.setAttribute("aria-keyshortcuts", element.dataset.key);

@@ -14,7 +14,7 @@ function openPanel(name) {
   judge.querySelector("[data-choices]").hidden = true;
   for (const panel of judge.querySelectorAll("[data-panel]")) panel.hidden = panel.dataset.panel !== name;
   const panel = judge.querySelector(`[data-panel="${name}"]`);
-  panel.querySelector("input[type=radio]").focus();
+  panel.querySelector("input:not([type=hidden]), textarea").focus();
   if (name !== "skip") showLikeness(name, panel);
 }
 
@@ -30,9 +30,8 @@ async function showLikeness(name, panel) {
   if (!room || document.querySelector(".side > .card .likeness") || room.childElementCount) return;
   first ??= name;
   for (const field of judge.querySelectorAll("[data-first]")) field.value = first;
-  const suspect = judge.querySelector("[name=suspect]").value;
   const headers = { "Accept": "application/json" }; // of what goes wrong; else a login that ended would answer with its page
-  const answer = await fetch(`/case/${page.dataset.case}/likeness?suspect=${suspect}`, { headers });
+  const answer = await fetch(judge.dataset.judge, { headers });
   if (answer.ok) room.innerHTML = await answer.text();
   if (answer.status === 401) location.reload();
 }

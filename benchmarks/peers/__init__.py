@@ -1,0 +1,1 @@
+"""Likeness beside what people use instead: the same pictures, the same vectors, one machine, their best settings."""
