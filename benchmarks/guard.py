@@ -34,7 +34,7 @@ from likeness.console import err, out
 
 EMBEDDER_FLOOR = 1.5
 """How many times as fast as the published graph the embedder is."""
-PIPELINE_FLOOR = 0.7
+PIPELINE_FLOOR = 0.65
 """Share of the models' own speed that is left once a picture is decoded, hashed, judged, matched and carried between
 processes."""
 

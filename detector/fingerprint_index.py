@@ -8,6 +8,7 @@ compared. Rows are those that detector/index.py gives.
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -80,17 +81,24 @@ class FingerprintIndex:
         """Rows that hold a hash."""
         return int(np.count_nonzero(self._held))
 
-    def set_row(self, row: int, picture: Hash | None) -> None:
-        """Let `row` hold the hash, (4,) uint64, or none: for a free row, or a photo of too low a quality."""
-        if row >= len(self._held):
-            more = max(row + 1, len(self._held) + len(self._held) // 4) - len(self._held)
+    def set(self, rows: Sequence[int], pictures: Hash) -> None:
+        """Let each of `rows` hold its hash, (K, 4) uint64."""
+        if not rows:
+            return
+        if (last := max(rows)) >= len(self._held):
+            more = max(last + 1, len(self._held) + len(self._held) // 4) - len(self._held)
             self._words = np.pad(self._words, ((0, more), (0, 0)))
             self._held = np.pad(self._held, (0, more))
-        self._words[row] = 0 if picture is None else picture
-        self._held[row] = picture is not None
-        self._end = max(self._end, row + 1)
-        if picture is not None:
-            self._unfiled.append(row)
+        self._words[rows] = pictures
+        self._held[rows] = True
+        self._end = max(self._end, last + 1)
+        self._unfiled += rows
+
+    def clear(self, rows: Sequence[int]) -> None:
+        """Let `rows` hold none; those that never held any are no error."""
+        held = [row for row in rows if row < len(self._held)]
+        self._words[held] = 0
+        self._held[held] = False
 
     def near(self, hashes: NDArray[np.uint64], limit: int = PICTURE_LIMIT) -> NDArray[np.int64]:
         """Every row within `limit` bits of any of an avatar's `hashes`, (T, 4) uint64, and some that are not."""

@@ -1,6 +1,7 @@
 """The gallery's entries as the detector searches them: protected identities and their references."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,7 @@ DEFAULT_REACH = 3
 """How widely an identity's face is known, 1 (to few) to 5 (worldwide), where nobody has said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What is kept of a photo to know it again after edits; see detector/fingerprint.py.
 
     `picture` and `face`: PDQ of the whole photo and of its aligned face crop, 32 bytes each; `picture_quality`: PDQ's,

@@ -6,7 +6,7 @@ compares these rows and all that have changed since it began. So its answer is t
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.face_rows import FaceRows
-from detector.fingerprint import LEAST_QUALITY, TRANSFORMS, Hash, hash_from
+from detector.fingerprint import LEAST_QUALITY, TRANSFORMS, Hash
 from detector.fingerprint_index import FingerprintIndex
-from detector.identity import Fingerprint, Identity
+from detector.identity import Identity
 from detector.index_rows import Rows
 from detector.names import NameIndex
 from detector.people import Known, People
@@ -116,7 +116,7 @@ class GalleryIndex:
                 newest[one.id] == number and self._is_newer(one.id, one.sequence)
                 for number, one in enumerate(identities)
             ]
-            rows = np.full(len(vectors), -1)
+            rows, put = np.full(len(vectors), -1), []
             first, made = 0, len(vectors) - len(several)
             for number, (identity, own) in enumerate(zip(identities, faces, strict=True)):
                 if taken[number]:
@@ -124,8 +124,11 @@ class GalleryIndex:
                     rows[first : first + len(own)] = known.faces
                     if known.template_row is not None:
                         rows[made + several[number]] = known.template_row
+                    put.append(known)
                 first += len(own)
             self._faces.vectors.set(rows[rows >= 0], vectors[rows >= 0])
+            self._pictures.set(*_pictures((known.identity, known.face_rows) for known in put))
+            self._hashes.set(*_pictures((known.identity, known.hash_rows) for known in put))
             return taken
 
     def remove(self, identity_id: str, sequence: int) -> bool:
@@ -254,7 +257,7 @@ class GalleryIndex:
         return True
 
     def _put(self, identity: Identity, *, has_template: bool) -> Known:
-        """The identity with rows, whose vectors are still to be set."""
+        """The identity with rows, whose vectors and pictures are still to be set."""
         before = self._drop(identity.id)
         face_rows: list[int | None] = []
         hash_rows: list[int | None] = []
@@ -263,12 +266,6 @@ class GalleryIndex:
             face_rows.append(self._faces.rows.take(identity.id) if has_face else None)
             hash_only = reference.hash_only and not has_face
             hash_rows.append(self._hash_only.take(identity.id) if hash_only else None)
-            if (picture := _hash(reference.fingerprint)) is None:
-                continue
-            if (row := face_rows[-1]) is not None:
-                self._pictures.set_row(row, picture)
-            if (row := hash_rows[-1]) is not None:
-                self._hashes.set_row(row, picture)
         template_row = self._faces.rows.take(identity.id) if has_template else None
         known = Known(identity, tuple(face_rows), tuple(hash_rows), template_row)
         self._people.put(known)
@@ -289,10 +286,8 @@ class GalleryIndex:
             return None
         self._faces.free(known.compared)
         self._hash_only.free(known.hashes)
-        for row in known.faces:
-            self._pictures.set_row(row, None)
-        for row in known.hashes:
-            self._hashes.set_row(row, None)
+        self._pictures.clear(known.faces)
+        self._hashes.clear(known.hashes)
         self._templates -= known.template_row is not None
         self._without_embedding -= known.missing
         return known
@@ -316,8 +311,13 @@ def _with(rows: NDArray[np.int64], changed: set[int]) -> NDArray[np.int64]:
     return np.union1d(rows, np.fromiter(changed, np.int64, len(changed))) if changed else rows
 
 
-def _hash(fingerprint: Fingerprint | None) -> Hash | None:
-    """The hash to search; none of a photo too flat to be told from others."""
-    if fingerprint is None or fingerprint.picture_quality < LEAST_QUALITY:
-        return None
-    return hash_from(fingerprint.picture)
+def _pictures(put: Iterable[tuple[Identity, Sequence[int | None]]]) -> tuple[list[int], Hash]:
+    """Rows and the hashes to search, (K, 4) uint64; none of a photo too flat to be told from others."""
+    found = [
+        (row, mark.picture)
+        for identity, rows in put
+        for row, mark in zip(rows, (one.fingerprint for one in identity.references), strict=True)
+        if row is not None and mark is not None and mark.picture_quality >= LEAST_QUALITY
+    ]
+    hashes = np.frombuffer(b"".join(picture for _, picture in found), np.uint64).reshape(-1, 4)
+    return [row for row, _ in found], hashes

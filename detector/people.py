@@ -75,7 +75,7 @@ class People:
 
 def _packed(known: Known) -> bytes:
     one = known.identity
-    references: Any = tuple((each.id, _parts(each.fingerprint)) for each in one.references)
+    references: Any = tuple((each.id, each.fingerprint and tuple(each.fingerprint)) for each in one.references)
     facts = (one.sequence, one.name, one.kind, tuple(one.own_accounts), references, tuple(one.negative_accounts))
     rows = (known.face_rows, known.hash_rows, known.template_row)
     return marshal.dumps((*facts, one.reach, one.quarantined, *rows))
@@ -87,9 +87,3 @@ def _unpacked(identity_id: str, packed: bytes) -> Known:
     accounts = frozenset(own), frozenset(negative)
     identity = Identity(identity_id, name, kind, sequence, accounts[0], references, accounts[1], reach, quarantined)
     return Known(identity, *rows)
-
-
-def _parts(mark: Fingerprint | None) -> tuple[Any, ...] | None:
-    if mark is None:
-        return None
-    return mark.picture, mark.picture_quality, mark.face, mark.width, mark.height, mark.face_box

@@ -35,8 +35,7 @@ def fingerprint_from(data: bytes) -> Fingerprint:
         fingerprint = Fingerprint(picture, picture_quality, None, width, height, None)
     elif len(data) == LAYOUT.size and data[0] == VERSION:
         _, picture, picture_quality, face, width, height, *box = LAYOUT.unpack(data)
-        x, y, box_width, box_height = box
-        fingerprint = Fingerprint(picture, picture_quality, face, width, height, (x, y, box_width, box_height))
+        fingerprint = Fingerprint(picture, picture_quality, face, width, height, (box[0], box[1], box[2], box[3]))
     else:
         raise ValueError("a fingerprint is of another layout")
     _check(fingerprint)

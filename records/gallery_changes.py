@@ -8,8 +8,7 @@ sequence number, so that no change passes for another.
 
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -121,28 +120,23 @@ def _references(told: Sequence[Any], numbers: bytes) -> list[Reference]:
     """The references whose embeddings and fingerprints are `numbers`, as the JSON before them tells."""
     dimensions = [dimension for one in told for dimension in one["embeddings"].values()]
     sizes = [one["fingerprint"] for one in told]
-    if any(type(size) is not int or size < 0 for size in (*dimensions, *sizes)):
+    if not set(map(type, (*dimensions, *sizes))) <= {int} or min((*dimensions, *sizes), default=0) < 0:
         raise ValueError("a size is no whole number")
     count = sum(dimensions)
-    if len(numbers) != count * VECTOR.itemsize + sum(sizes):
-        raise ValueError(f"{len(numbers)} bytes stand where {count * VECTOR.itemsize + sum(sizes)} should")
-    vectors = _parts(vector_from(numbers[: count * VECTOR.itemsize], count), dimensions)
-    fingerprints = _parts(numbers[count * VECTOR.itemsize :], sizes)
-    return [
-        Reference(
-            id=_text(one["reference_id"]),
-            embeddings=dict(zip(one["embeddings"], islice(vectors, len(one["embeddings"])), strict=True)),
-            fingerprint=fingerprint_from(fingerprint) if fingerprint else None,
-        )
-        for one, fingerprint in zip(told, fingerprints, strict=True)
-    ]
-
-
-def _parts(whole: Any, sizes: Sequence[int]) -> Iterator[Any]:
-    start = 0
-    for size in sizes:
-        yield whole[start : start + size]
-        start += size
+    place = count * VECTOR.itemsize
+    if len(numbers) != place + sum(sizes):
+        raise ValueError(f"{len(numbers)} bytes stand where {place + sum(sizes)} should")
+    vectors, begin = vector_from(numbers[:place], count), 0
+    references = []
+    for one, size in zip(told, sizes, strict=True):
+        embeddings = {}
+        for pack, dimension in one["embeddings"].items():
+            embeddings[pack] = vectors[begin : begin + dimension]
+            begin += dimension
+        fingerprint = fingerprint_from(numbers[place : place + size]) if size else None
+        place += size
+        references.append(Reference(_text(one["reference_id"]), embeddings, fingerprint))
+    return references
 
 
 def _of_text(told: Sequence[Any]) -> list[Reference]:

@@ -22,8 +22,7 @@ def with_flipped(hash_, bits):
 
 def filled(hashes):
     index = FingerprintIndex()
-    for row, hash_ in enumerate(hashes):
-        index.set_row(row, hash_)
+    index.set(list(range(len(hashes))), np.asarray(hashes))
     return index
 
 
@@ -59,9 +58,9 @@ def test_search_equals_brute_force_beyond_one_block(limit):
 
 def test_a_row_without_a_hash_is_not_found_even_by_a_hash_of_zeros():
     index = FingerprintIndex()
-    index.set_row(0, None)
-    index.set_row(3, random_hashes(1, 6)[0])
-    index.set_row(3, None)
+    index.clear([0])
+    index.set([3], random_hashes(1, 6))
+    index.clear([3])
     assert index.search(np.zeros((8, 4), np.uint64), 256) == []
     assert len(index) == 0
 
@@ -69,8 +68,8 @@ def test_a_row_without_a_hash_is_not_found_even_by_a_hash_of_zeros():
 def test_a_row_that_is_used_again_holds_only_its_new_hash():
     old, new = random_hashes(2, 7)
     index = filled([old])
-    index.set_row(0, None)
-    index.set_row(0, new)
+    index.clear([0])
+    index.set([0], new[None])
     assert index.search(old[None], 31) == []
     assert index.search(new[None], 31) == [(0, 0, 0)]
     assert len(index) == 1
@@ -80,8 +79,7 @@ def test_rows_beyond_the_first_capacity_may_come_in_any_order():
     rows = [5 * FIRST_CAPACITY, 2, FIRST_CAPACITY - 1, FIRST_CAPACITY]
     hashes = random_hashes(len(rows), 8)
     index = FingerprintIndex()
-    for row, hash_ in zip(rows, hashes, strict=True):
-        index.set_row(row, hash_)
+    index.set(rows, hashes)
     for row, hash_ in zip(rows, hashes, strict=True):
         assert index.search(hash_[None], 0) == [(row, 0, 0)]
 
@@ -129,8 +127,8 @@ def test_changes_after_filing_are_seen_at_once():
     hashes, (new,) = random_hashes(3000, 14), random_hashes(1, 15)
     index = filled(hashes)
     file_all(index)
-    index.set_row(5, None)
-    index.set_row(6, new)
+    index.clear([5])
+    index.set([6], new[None])
     assert index.search(hashes[5:7], 31) == []
     assert index.search(new[None], 31) == [(6, 0, 0)]
     file_all(index)

@@ -1,11 +1,18 @@
 """What a look-back sends of what it found, and how far several of them are together."""
 
+import json
+import threading
+import time
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from consumers.look_back.ways import Suspicion
+from config import load_settings
+from consumers.look_back.metrics import LookBackMetrics
+from consumers.look_back.ways import REST, ReplayedUploads, Suspicion
 from consumers.look_back.worker import joined, review_about
 from consumers.messages import AvatarUploaded, Image, derived_id
 from detector.verdict import Finding, Verdict
@@ -68,3 +75,29 @@ def test_several_go_on_together_from_where_the_last_of_them_is():
 @pytest.mark.parametrize("other", [None, replace(WINDOW, topic="avatar-probes")])
 def test_they_begin_anew_where_one_has_not_begun_or_has_searched_another_topic(other):
     assert joined([look_back(), look_back(window=other)], "avatar-uploads") is None
+
+
+class Looks:
+    """In a detector's place: takes so many seconds for an upload, as one does that others let wait."""
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def submit(self, _upload):
+        done = Future()
+        threading.Timer(self._seconds, done.set_result, [Verdict("clear", (), (), (), 0, "p@1", 0.5, 0.6, 7)]).start()
+        return done
+
+
+@pytest.mark.parametrize(("takes", "most_a_second"), [(0.1, 50.0), (0.0, 5.0)])
+def test_a_replay_rests_three_times_as_long_as_an_upload_took_and_never_less_than_is_set(
+    takes, most_a_second, tmp_path
+):
+    settings = load_settings(home=tmp_path, look_back={"pictures_per_second": most_a_second})
+    replay = ReplayedUploads(settings, Looks(takes), None, LookBackMetrics(), threading.Event())
+    upload = {"event_id": "e", "account_id": "a", "image": {"base64": "aGVsbG8="}}
+    records = [SimpleNamespace(value=json.dumps(upload).encode())] * 3
+    started = time.monotonic()
+    assert replay.search(records) == []
+    passed, each = time.monotonic() - started, max((1 + REST) * takes, 1 / most_a_second)
+    assert 2 * each + takes <= passed < 2 * each + takes + 1

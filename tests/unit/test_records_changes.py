@@ -275,7 +275,7 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize("wrong", IMPOSSIBLE)
 def test_a_fingerprint_with_impossible_numbers_is_neither_kept_nor_read(wrong):
-    odd = replace(PRINT, **wrong)
+    odd = PRINT._replace(**wrong)
     with pytest.raises(ValueError, match="fingerprint is none"):
         fingerprint_bytes(odd)
     packed = LAYOUT.pack(VERSION, odd.picture, odd.picture_quality, odd.face, odd.width, odd.height, *odd.face_box)
