@@ -18,7 +18,7 @@ lint: $(INSTALLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 3
 
-# Measure models, pipeline, latency, processes and search; writes benchmarks/results and docs/performance's plots.
+# Measure models, pipeline, Kafka client, latency, processes and search; writes benchmarks/results and docs/performance's plots.
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
 

@@ -13,7 +13,7 @@ from benchmarks.plots import draw_plots
 from benchmarks.tables import TABLES, print_tables
 from likeness.console import err
 
-PARTS = ("engine", "pipeline", "latency", "processes", "search")
+PARTS = ("engine", "pipeline", "kafka_client", "latency", "processes", "search")
 
 
 def main() -> None:

@@ -59,6 +59,24 @@ def _pipeline(figures: Figures) -> list[str]:
     return [*through, "", *_table(("ms on one core", *next(iter(stages.values()))), kinds)]
 
 
+def _kafka_client(figures: Figures) -> list[str]:
+    """A row for each compression; a column of milliseconds for each fetch size."""
+    read = figures["read"]
+    sizes = list(dict.fromkeys(one["fetch_bytes"] for one in read))
+    groups = [read[first : first + len(sizes)] for first in range(0, len(read), len(sizes))]
+    rows = [
+        (some[0]["uploads"], some[0]["compression"], some[0]["size"], *(_number(one["ms"], 2) for one in some))
+        for some in groups
+    ]
+    head = (
+        "uploads",
+        "compression",
+        "bytes, of those sent",
+        *(f"ms to read one, fetched by {size:,}" for size in sizes),
+    )
+    return [*_table(head, rows), "", f"To send an outcome and see it confirmed: {figures['send_ms']} ms."]
+
+
 def _latency(figures: Figures) -> list[str]:
     rows = [
         (
@@ -112,6 +130,7 @@ def _number(value: float | None, digits: int) -> str:
 TABLES: dict[str, Callable[[Figures], list[str]]] = {
     "engine": _engine,
     "pipeline": _pipeline,
+    "kafka_client": _kafka_client,
     "latency": _latency,
     "processes": _processes,
     "search": _search,

@@ -53,6 +53,8 @@ class _Filed:
     def candidates(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint32]] | None:
         """How many rows share a near key with each of `hashes`, (T, 4) uint64, and these rows, hash by hash; None for
         more than there are rows, as a gallery of pictures all alike may have."""
+        if not self.rows.shape[1]:
+            return np.zeros(len(hashes), np.int64), self.rows[0]
         keys = np.ascontiguousarray(hashes).view(np.uint16)[:, :, None] ^ _NEAR_KEYS
         number = np.arange(KEYS)[None, :, None]
         begins = self.starts[number, keys].astype(np.int64)

@@ -59,7 +59,8 @@ class Matcher:
                 return self._unscreenable(screening_failed(error), thresholds, version)
 
         # Side by side: whether a face is a reference's very pixels takes a core 15 ms for each reference.
-        return list(self._pool.map(verdict, uploads, probed, found))
+        side_by_side = self._pool.map if len(uploads) > 1 else map
+        return list(side_by_side(verdict, uploads, probed, found))
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
