@@ -48,16 +48,20 @@ def milvus(tmp_path_factory):
 def database_url(request, tmp_path):
     """The URL of a new database of each kind in turn, with nothing in its tables, once it is migrated."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'likeness.db'}"
-    return request.getfixturevalue("postgres").create_database(migrated=True)
+        yield f"sqlite:///{tmp_path / 'likeness.db'}"
+        return
+    with request.getfixturevalue("postgres").brief_database(migrated=True) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request, tmp_path):
     """The URL of a new database of each kind in turn that has no tables yet."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'likeness.db'}"
-    return request.getfixturevalue("postgres").create_database()
+        yield f"sqlite:///{tmp_path / 'likeness.db'}"
+        return
+    with request.getfixturevalue("postgres").brief_database() as url:
+        yield url
 
 
 @pytest.fixture

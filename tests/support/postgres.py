@@ -58,6 +58,14 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name}{like}")
         return self._url(name)
 
+    @contextmanager
+    def brief_database(self, *, migrated: bool = False) -> Iterator[str]:
+        """As `create_database`, deleted at the end of the block, whoever is connected to it."""
+        url = self.create_database(migrated=migrated)
+        yield url
+        with psycopg.connect(self._conninfo(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
     def _migrated(self) -> str:
         """The name of a database with empty tables, which nobody is connected to."""
         if self._template is None:
@@ -103,6 +111,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "fsync": "off",
             "shared_buffers": "16MB",
+            "max_wal_size": "128MB",
         }
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
