@@ -1,7 +1,6 @@
 """A gallery moves to another model pack and gets its fingerprints, on SQLite and on PostgreSQL."""
 
 import json
-from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -80,7 +79,7 @@ def test_embeddings_that_are_there_already_change_nothing_and_others_replace_the
     waiting(database)
     assert records.add_embeddings(ada, {reference_id: ("old", OLD, PRINT)}) is False
     assert waiting(database) == []
-    other = replace(PRINT, picture=bytes(32))
+    other = PRINT._replace(picture=bytes(32))
     assert records.add_embeddings(ada, {reference_id: ("old", -OLD, other)}) is True
     (identity,) = records.identities()
     np.testing.assert_array_equal(identity.references[0].embeddings["old"], -OLD)
@@ -111,7 +110,7 @@ def test_what_cannot_be_added_leaves_nothing_behind(database, records):
         (UnknownReference, ada, {own: good, "ref_gone": good}),
         (UnknownIdentity, "idn_gone", {own: good}),
         (ValueError, ada, {own: ("new", NEW * 2, None)}),
-        (ValueError, ada, {own: ("new", NEW, replace(PRINT, face=b"short"))}),
+        (ValueError, ada, {own: ("new", NEW, PRINT._replace(face=b"short"))}),
     ):
         with pytest.raises(error):
             records.add_embeddings(identity_id, embeddings)

@@ -155,4 +155,4 @@ def test_an_embedding_that_is_no_unit_vector_is_refused(vector):
 @pytest.mark.parametrize("wrong", [{"picture": b"short"}, {"face": bytes(33)}, {"picture_quality": 101}, {"width": -1}])
 def test_a_fingerprint_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match="fingerprint is none"):
-        replace(PHOTO, fingerprint=replace(PRINT, **wrong))
+        replace(PHOTO, fingerprint=PRINT._replace(**wrong))
