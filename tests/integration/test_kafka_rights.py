@@ -355,7 +355,10 @@ def test_who_acts_on_decisions_can_read_them_and_nothing_else(secured, inner, se
     sent.send(settings.topics.decisions, b"decision").get(10)
     sent.close()
     group = f"enforcement-{inner.kafka.group_id}"
-    consumer = make_consumer(settings.kafka, settings.topics.decisions, group_id=group, metadata_max_age_ms=1_000)
+    consumer = make_consumer(settings.kafka, group_id=group, metadata_max_age_ms=1_000)
+    # kafka-python may stay without partitions for good when it joins while it does not know of a new topic yet
+    eventually(lambda: consumer.partitions_for_topic(settings.topics.decisions))
+    consumer.subscribe([settings.topics.decisions])
     (records,) = eventually(lambda: consumer.poll(timeout_ms=100)).values()
     assert records[0].value == b"decision"
     consumer.commit()
