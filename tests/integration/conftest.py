@@ -1,4 +1,5 @@
-"""The brokers and the database server, started once per run; `broker` and `database_url` for tests that hold on all."""
+"""The brokers and the database server, started once per run; `broker` and `database_url` for tests that hold on all;
+`site` for tests of the console over HTTP."""
 
 import pytest
 
@@ -6,6 +7,8 @@ from demo.broker import EmbeddedBroker
 from records.database import open_database
 from records.gallery import GalleryRecords
 from records.keys.keyring import MasterKey
+from tests.support.clock import Clock
+from tests.support.console_site import running_site
 from tests.support.kafka_broker import ApacheKafka
 from tests.support.legs import record_leg, running_leg
 from tests.support.milvus import MilvusLite
@@ -77,3 +80,16 @@ def database(database_url):
 def records(database):
     """The gallery's records under a master key of zeros."""
     return GalleryRecords(database, MasterKey.of(bytes(32)))
+
+
+@pytest.fixture
+def clock():
+    """The time of a `desk`."""
+    return Clock()
+
+
+@pytest.fixture
+def site(desk):
+    """The address of a console over the test's own `desk`."""
+    with running_site(desk) as address:
+        yield address

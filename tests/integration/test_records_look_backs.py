@@ -29,11 +29,6 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def look_backs(database, clock):
     return LookBacks(database, MASTER, AuditLog(database), back=timedelta(days=7), clock=clock)
 

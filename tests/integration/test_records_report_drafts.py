@@ -12,14 +12,9 @@ from records.references import PictureHash
 from records.reports.contents import Details
 from records.reports.drafts import Draft, ReportDrafts
 from records.reports.limits import ReportLimits
-from tests.support.clock import START, Clock
+from tests.support.clock import START
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from records.casework.cases import CasePicture, NewCase
 from records.casework.schema_cases import CaseRow
 from records.database import open_database
 from records.people.api_tokens import SCOPES
-from tests.support.clock import START, Clock
+from tests.support.clock import START
 from tests.support.console_site import PASSWORD, Visitor, make_desk, running_site, text_of
 from tests.support.portraits import jpeg
 
@@ -44,22 +44,11 @@ class Program:
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def desk(database, clock):
     desk = make_desk(database, clock)
     for login, role in PEOPLE.items():
         desk.moderators.add(login, login.title(), role, PASSWORD)
     return desk
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

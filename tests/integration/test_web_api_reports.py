@@ -16,9 +16,8 @@ from records.gallery import GalleryRecords
 from records.people import lock_out
 from records.reports.access import ReportAccess
 from tests.integration.test_web_api import Program, reason_of
-from tests.support.clock import Clock
 from tests.support.console import looking
-from tests.support.console_site import MASTER, make_desk, running_site
+from tests.support.console_site import MASTER, make_desk
 from tests.support.portraits import fit, jpeg, read_rgb
 
 __all__ = ["looking"]
@@ -31,19 +30,8 @@ def enrols(looking):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def desk(database, clock, enrols):
     return make_desk(database, clock, enrols, web={"public_address": "https://help.example.com"})
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from config import packaged
 from records.casework.cases import NewCase
-from tests.support.clock import START, Clock
+from tests.support.clock import START
 from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 
 PEOPLE = {"mo": "moderator", "mia": "moderator", "lea": "lead", "aud": "auditor"}
@@ -19,11 +19,6 @@ SECRET = ("Ana Example", "idn_ana", "0.71", "0.55", "acct-77", "ana.real")
 SCHEMA = Draft202012Validator(
     json.loads((packaged("schemas") / "statement-of-reasons.schema.json").read_text()), format_checker=FormatChecker()
 )
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from records.audit_export import check_export
 from records.people.schema_people import ModeratorRow
 from records.schema_audit import AuditRow
 from tests.support.clock import Clock
-from tests.support.console_site import Visitor, make_desk, place_of, running_site, text_of
+from tests.support.console_site import Visitor, make_desk, place_of, text_of
 from web.console.audit_check import AuditCheck
 from web.console.audit_words import ACTIONS
 
@@ -37,12 +37,6 @@ def desk(database, clock):
     with database.write() as session:
         session.execute(insert(ModeratorRow), [one | common for one in people])
     return make_desk(database, clock)
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from records.casework.cases import CasePicture, NewCase
 from records.casework.golden_copies import GoldenMix
 from records.references import ReferencePhoto
-from tests.support.clock import START, Clock
-from tests.support.console_site import MASTER, entering, make_desk, place_of, running_site, text_of
+from tests.support.clock import START
+from tests.support.console_site import MASTER, entering, make_desk, place_of, text_of
 from tests.support.portraits import jpeg
 from web.console.face_crops import SIDE, FacePlace, face_crop
 
@@ -37,11 +37,6 @@ def reference_photo(number):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def desk(database, clock):
     return make_desk(database, clock)
 
@@ -54,12 +49,6 @@ def gallery(desk):
     eva = records.add_identity("Eva Sample", "victim", references=[reference_photo(4)])
     references = {one: [each.id for each in records.show(one).references] for one in (ana, eva)}
     return SimpleNamespace(ana=ana, eva=eva, references=references)
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.gallery import GalleryRecords
 from records.references import ReferencePhoto
 from records.schema import OutboxEntry
-from tests.support.clock import START, Clock
+from tests.support.clock import START
 from tests.support.console_site import (
     MASTER,
     PASSWORD,
@@ -54,19 +54,8 @@ def reference_photo(number):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def desk(database, clock):
     return make_desk(database, clock)
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

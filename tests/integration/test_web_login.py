@@ -6,15 +6,9 @@ import pyotp
 import pytest
 
 from records.database import open_database
-from tests.support.clock import Clock
-from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
+from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, text_of
 
 SESSION = "__Host-likeness"
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture
@@ -23,12 +17,6 @@ def desk(tmp_path, clock):
     database.migrate()
     yield make_desk(database, clock)
     database.close()
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from records.announcer import utc_now
 from records.errors import WrongLogin
-from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
+from tests.support.console_site import PASSWORD, Visitor, hidden_fields, make_desk, place_of, text_of
 
 GIVEN = re.compile(r'class="secret first-password">([a-z0-9-]+)<')
 
@@ -16,12 +16,6 @@ GIVEN = re.compile(r'class="secret first-password">([a-z0-9-]+)<')
 @pytest.fixture
 def desk(database):
     return make_desk(database)
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

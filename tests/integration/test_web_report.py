@@ -19,7 +19,6 @@ from records.database import open_database
 from records.gallery import GalleryRecords
 from records.reports.schema_reports import ReportAttemptRow
 from records.schema import IdentityRow, OutboxEntry
-from tests.support.clock import Clock
 from tests.support.console_site import MASTER, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
 from tests.support.odd_pictures import group, huge_png, landscape
 from tests.support.portraits import covered_up, fit, jpeg, read_rgb
@@ -63,11 +62,6 @@ def looking(models):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def open_desk_of(looking, models, clock):
     """Makes a desk over a database, which judges photos with the default model pack in a worker process."""
     opened = []
@@ -95,12 +89,6 @@ def desk(tmp_path, open_desk_of):
     database.migrate()
     yield open_desk_of(database)
     database.close()
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

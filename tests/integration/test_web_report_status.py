@@ -10,7 +10,6 @@ from sqlalchemy import update
 from records.database import open_database
 from records.reports.consent import months_later
 from records.reports.schema_reports import ReportRow
-from tests.support.clock import Clock
 from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 from tests.support.reports import face_photo, send_report
 
@@ -19,22 +18,11 @@ COOKIE = "__Host-likeness-report"
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def desk(tmp_path, clock):
     database = open_database(f"sqlite:///{tmp_path / 'likeness.db'}")
     database.migrate()
     yield make_desk(database, clock)
     database.close()
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

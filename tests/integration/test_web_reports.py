@@ -15,7 +15,6 @@ from records.gallery import GalleryRecords
 from records.references import PictureHash
 from records.reports.contents import Details
 from records.schema import IdentityRow, OutboxEntry
-from tests.support.clock import Clock
 from tests.support.console import review
 from tests.support.console_site import MASTER, entering, make_desk, place_of, running_site, text_of
 from tests.support.sent_reports import (
@@ -46,22 +45,11 @@ def database_url(tmp_path):
 
 
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
 def desk(database, clock, models, looking):
     """A desk that compares faces by the default model pack's thresholds."""
     records = GalleryRecords(database, MASTER, clock=clock)
     with closing(open_enrolling(load_settings(home=models.parent), looking, records)) as enrols:
         yield make_desk(database, clock, enrols=enrols)
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 @pytest.fixture

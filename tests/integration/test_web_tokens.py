@@ -9,7 +9,7 @@ from records.audit import AuditLog
 from records.database import open_database
 from records.errors import UnfitToken, UnknownToken
 from records.people.api_tokens import SCOPES, ApiTokens
-from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
+from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, text_of
 from tests.support.program import Program
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -22,12 +22,6 @@ def desk(database):
     desk.moderators.add("ada", "Ada", "administrator", PASSWORD)
     desk.moderators.add("lea", "Lea", "lead", PASSWORD)
     return desk
-
-
-@pytest.fixture
-def site(desk):
-    with running_site(desk) as address:
-        yield address
 
 
 def logged_in(site, login):
