@@ -1,6 +1,6 @@
 """Look-backs in the database: asked for, taken together, gone on with, and gone with the person."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -15,17 +15,10 @@ from records.references import ReferencePhoto
 from records.reports.look_backs import LookBacks, Part, Window
 from records.reports.schema_reports import LookBackRow
 from tests.support.case_office import FACES, new_case
+from tests.support.clock import START
 
 MASTER = MasterKey.of(bytes(32))
-NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 PACK = "p@1"
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -56,10 +49,10 @@ def test_one_that_is_asked_for_goes_back_as_far_as_is_usual_and_is_noted(databas
     with database.write() as session:
         look_backs.ask_in(session, identity_id, "mod_lea")
     (one,) = look_backs.of_identity(identity_id)
-    assert (one.state, one.since, one.asked_by, one.percent) == ("waiting", NOW - timedelta(days=7), "mod_lea", 0)
+    assert (one.state, one.since, one.asked_by, one.percent) == ("waiting", START - timedelta(days=7), "mod_lea", 0)
     (entry,) = AuditLog(database).read(subject=identity_id)
     assert (entry.actor, entry.action) == ("mod_lea", "look_back")
-    assert look_backs.undone() == (1, NOW)
+    assert look_backs.undone() == (1, START)
 
 
 def test_all_that_wait_are_taken_together_and_who_comes_later_waits_for_the_next_turn(database, records, look_backs):
