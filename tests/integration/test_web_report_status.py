@@ -3,14 +3,17 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
 from records.database import open_database
 from records.reports.consent import months_later
-from records.reports.schema_reports import ReportRow
-from tests.support.console_site import PASSWORD, Visitor, make_desk, place_of, running_site, text_of
+from records.reports.notices import ReportNotices
+from records.reports.schema_reports import ReportKeyRow, ReportRow
+from tests.integration.test_web_api import Program
+from tests.support.console_site import MASTER, PASSWORD, Visitor, make_desk, place_of, running_site, text_of
 from tests.support.reports import face_photo, send_report
 
 STATUS = "/report/status"
@@ -164,6 +167,29 @@ class TestHowItStands:
         assert reason not in page
         assert not re.search(r"similar|match|\d\.\d\d|look-alike|idn_", page)
 
+    def test_who_is_refused_learns_from_no_answer_whether_the_gallery_has_the_face(self, desk, clock, site):
+        mo = desk.moderators.add("mo", "Mo", "moderator", PASSWORD)
+        text, token = desk.tokens.add("form", ["reports:write"], by="system")
+        facts = {"source": token.actor, "source_key": None}
+        sent = {reason: send_report(desk.report_intake, **facts) for reason in ("already_protected", "other")}
+        clock.pass_by(hours=1)
+        for reason, taken in sent.items():
+            desk.report_review.refuse(taken.report_id, mo.id, reason)
+        notices = ReportNotices(desk.audit.database, MASTER, remind=timedelta(days=14), clock=clock).due()
+
+        def told(taken):
+            visitor = Visitor(site)
+            enter(visitor, taken)
+            api = Program(site, text).get(f"/reports/{taken.report_id}").json()
+            answers = said(visitor), visitor.get(f"{STATUS}/data.json").data.decode(), json.dumps(api)
+            mails = [replace(one, report_id="") for one in notices if one.report_id == taken.report_id]
+            return [one.replace(taken.number, "").replace(taken.report_id, "") for one in answers], mails
+
+        answers, mails = told(sent["already_protected"])
+        assert (answers, mails) == told(sent["other"])
+        assert "cannot do what you ask for" in answers[0] and '"refused"' in answers[2]
+        assert [one.kind for one in mails] == ["news"]
+
     def test_action_is_counted_and_nobody_is_named(self, desk, clock, reporter, taken):
         identity_id = protect(desk, clock, taken)
         for number in range(2):
@@ -304,6 +330,19 @@ class TestWithdrawing:
                 enter(visitor, one)
                 visitor.post(f"{STATUS}/withdraw", {"sure": "true"}, form_of=f"{STATUS}/withdraw")
         assert [(one.kind, one.address) for one in words] == [("erased", "nora@example.com")]
+
+    @pytest.mark.parametrize("harmed", [ReportKeyRow.wrapped, ReportRow.details])
+    def test_who_cannot_be_written_to_any_more_is_erased_all_the_same(self, desk, harmed):
+        words, taken = [], send_report(desk.report_intake)
+        with running_site(replace(desk, last_word=words.append)) as address:
+            visitor = Visitor(address)
+            enter(visitor, taken)
+            with desk.report_access._database.write() as session:
+                session.execute(update(harmed.class_).values({harmed: bytes(64)}))
+            sent = visitor.post(f"{STATUS}/withdraw", {"sure": "true"}, form_of=f"{STATUS}/withdraw")
+            assert place_of(sent) == f"{STATUS}?done=withdrawn"
+            assert "Everything is erased" in said(visitor)
+        assert words == []
 
 
 def test_the_copy_of_ones_data_is_a_file_and_noted(desk, reporter, taken):
