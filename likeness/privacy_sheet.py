@@ -157,6 +157,7 @@ def _kept(settings: Settings, found: Inventory) -> Part:
         ),
         ("names of well-known people, own accounts, decisions", "database", "-", "until the person is erased"),
         ("cases and what was decided, without pictures", "database", "-", "until the operator deletes them"),
+        ("what accounts' holders say in appeals", "database", "-", "as the case; of an erased person until answered"),
         ("audit log: ids only", "database", "-", "until the operator deletes it; PIPL 56 asks for three years"),
     )
     return Part("What is kept, where, and for how long", ("what", "where", "under which key", "for how long"), rows)

@@ -1,4 +1,5 @@
-"""What cases hold of a person who is erased: their pictures, what moderators wrote, and texts that may name them.
+"""What cases hold of a person who is erased: their pictures, what moderators and accounts' holders wrote, and texts
+that may name them.
 
 What is left of a case is a record without the person: which account, what was decided and when, and ids that name
 nobody any more. A case that waited for a decision about nobody else is closed without one.
@@ -14,7 +15,7 @@ from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from records.casework.golden_copies import retire
-from records.casework.schema_around_cases import CoopReportRow, GoldenCaseRow
+from records.casework.schema_around_cases import AppealRow, CoopReportRow, GoldenCaseRow
 from records.casework.schema_cases import CaseCommentRow, CaseDecisionRow, CasePictureRow, CaseRow
 from records.reports.schema_reports import ErasureRow
 from records.schema import OwnAccountRow
@@ -23,10 +24,13 @@ AT_ONCE = 500
 JUST_NOW = timedelta(hours=1)
 """For how long it is seen whether a case names somebody whose erasure it crossed."""
 UNDER_APPEAL = (CaseRow.stage == "appeal") & (CaseRow.state != "closed")
+ANSWERED = AppealRow.state != "open"
+UNLINKED = CaseRow.identity_id.is_(None) & CaseRow.evidence.contains('"findings":[]')
+"""Cases of own accounts as `_unlink` leaves them; any other case has a finding."""
 
 
 def erase_from_cases(session: Session, identity_id: str, now: datetime) -> Counter[str]:
-    """Erases the identity from all cases within a write transaction; counts pictures, comments and closed cases.
+    """Erases the identity from all cases within a write transaction; counts what it erased and closed.
 
     A case under appeal stays open: the account's holder has a right to an answer, given without what was erased. Cases
     of the identity's own accounts name it no more: the two together would tell who it was. Call it before the identity
@@ -44,7 +48,29 @@ def erase_from_cases(session: Session, identity_id: str, now: datetime) -> Count
         theirs = [row for row in session.scalars(rows) if _is_theirs(row, identity_id, now, counts)]
         _unlink(session, [row for row in theirs if row.account_id in own])
         session.flush()
-        counts += _erase(session, [row.id for row in theirs], now)
+        counts += erase_written(session, [row.id for row in theirs], now)
+    return counts
+
+
+def erase_written(session: Session, case_ids: Sequence[str], now: datetime) -> Counter[str]:
+    """Erases pictures and texts of these cases; counts them. While an appeal is open, its text and what the account calls
+    itself stay: somebody must answer it."""
+    pictures = delete(CasePictureRow).where(CasePictureRow.case_id.in_(case_ids)).returning(CasePictureRow.case_id)
+    comments = delete(CaseCommentRow).where(CaseCommentRow.case_id.in_(case_ids)).returning(CaseCommentRow.id)
+    said = AppealRow.case_id.in_(case_ids) & ANSWERED & (AppealRow.text != "")
+    appeals = update(AppealRow).where(said).values(text="").returning(AppealRow.id)
+    erased = {"case_pictures": pictures, "comments": comments, "appeals": appeals}
+    counts = Counter({name: len(session.scalars(rows).all()) for name, rows in erased.items()})
+    called = update(CaseRow).where(CaseRow.id.in_(case_ids), ~UNDER_APPEAL)
+    session.execute(called.values(handle=None, display_name=None))
+    noted = CaseDecisionRow.case_id.in_(case_ids) & CaseDecisionRow.note.is_not(None)
+    session.execute(update(CaseDecisionRow).where(noted).values(note=None))
+    unsent = CoopReportRow.case_id.in_(case_ids) & CoopReportRow.sent_at.is_(None)
+    session.execute(delete(CoopReportRow).where(unsent))
+    golden = GoldenCaseRow.source_id.in_(case_ids)
+    for source_id in session.scalars(select(GoldenCaseRow.source_id).where(golden)):
+        retire(session, source_id, now)
+    session.execute(update(GoldenCaseRow).where(golden).values(why=""))
     return counts
 
 
@@ -62,11 +88,19 @@ def late_ones(session: Session, now: datetime) -> Sequence[str]:
     return sorted(one for one in late if one)
 
 
+def late_own_accounts(session: Session) -> Sequence[str]:
+    """The cases of erased people's own accounts that hold something anew, see late_ones; nothing links the two."""
+    return session.scalars(select(CaseRow.id).where(UNLINKED, ~UNDER_APPEAL, written_on())).all()
+
+
 def written_on() -> ColumnElement[bool]:
-    """Whether there is a picture of a case, a comment on it or a note of a decision."""
+    """Whether there is a picture of a case, a comment on it, a note of a decision, the text of an appeal that is
+    answered, or what the account calls itself, which may be the person's name."""
     noted = exists().where(CaseDecisionRow.case_id == CaseRow.id, CaseDecisionRow.note.is_not(None))
     commented = exists().where(CaseCommentRow.case_id == CaseRow.id)
-    return exists().where(CasePictureRow.case_id == CaseRow.id) | commented | noted
+    appealed = exists().where(AppealRow.case_id == CaseRow.id, ANSWERED, AppealRow.text != "")
+    called = CaseRow.handle.is_not(None) | CaseRow.display_name.is_not(None)
+    return exists().where(CasePictureRow.case_id == CaseRow.id) | commented | noted | appealed | called
 
 
 def _named(evidence: dict[str, Any]) -> set[str]:
@@ -98,7 +132,9 @@ def _is_theirs(row: CaseRow, identity_id: str, now: datetime, counts: Counter[st
     evidence = json.loads(row.evidence)
     findings: list[dict[str, Any]] = evidence.get("findings", [])
     others = [_without(one, identity_id) for one in findings if one.get("identity_id") not in (None, identity_id)]
-    if row.state != "closed" and (others or row.identity_id != identity_id):
+    # a case under appeal was closed before, and is about whom it was decided on
+    goes_on = others and row.state != "closed" and row.stage != "appeal"
+    if row.identity_id != identity_id or goes_on:
         unnamed = [one for one in findings if one.get("identity_id") is None]
         evidence["findings"] = others + unnamed
         if row.identity_id == identity_id:
@@ -125,21 +161,6 @@ def _lead(row: CaseRow, finding: dict[str, Any]) -> None:
     row.kind, row.identity_id = finding["kind"], finding["identity_id"]
     row.identity_kind, row.reference_id = finding.get("identity_kind"), finding.get("reference_id")
     row.band = None
-
-
-def _erase(session: Session, case_ids: Sequence[str], now: datetime) -> Counter[str]:
-    pictures = delete(CasePictureRow).where(CasePictureRow.case_id.in_(case_ids)).returning(CasePictureRow.case_id)
-    comments = delete(CaseCommentRow).where(CaseCommentRow.case_id.in_(case_ids)).returning(CaseCommentRow.id)
-    counts = Counter(case_pictures=len(session.scalars(pictures).all()), comments=len(session.scalars(comments).all()))
-    noted = CaseDecisionRow.case_id.in_(case_ids) & CaseDecisionRow.note.is_not(None)
-    session.execute(update(CaseDecisionRow).where(noted).values(note=None))
-    unsent = CoopReportRow.case_id.in_(case_ids) & CoopReportRow.sent_at.is_(None)
-    session.execute(delete(CoopReportRow).where(unsent))
-    golden = GoldenCaseRow.source_id.in_(case_ids)
-    for source_id in session.scalars(select(GoldenCaseRow.source_id).where(golden)):
-        retire(session, source_id, now)
-    session.execute(update(GoldenCaseRow).where(golden).values(why=""))
-    return counts
 
 
 def _drop_copies(session: Session, identity_id: str) -> None:

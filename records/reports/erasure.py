@@ -19,7 +19,7 @@ from records.database import Database
 from records.errors import UnknownIdentity
 from records.keys.keyring import MasterKey
 from records.keys.signing import SigningKeys, signed_json
-from records.reports.erased_cases import erase_from_cases, late_ones
+from records.reports.erased_cases import erase_from_cases, erase_written, late_ones, late_own_accounts
 from records.reports.erasures import Erased, erased_of, note
 from records.reports.reading import unknown_report
 from records.reports.receipts import ErasureRequest, receipt_of
@@ -94,11 +94,14 @@ class Erasure:
                     self._erase(session, self._new(report, report.identity_id, request), report, "system")
                     ended += 1
         with self._database.read() as session:
-            late = late_ones(session, now)
+            late, own = late_ones(session, now), late_own_accounts(session)
         for identity_id in late:
             with self._database.write() as session:
                 erase_from_cases(session, identity_id, now)
-        if ended or late:
+        if own:
+            with self._database.write() as session:
+                erase_written(session, own, now)
+        if ended or late or own:
             self._database.empty_log()
         return ended
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, String, Table, Text, func, or_, select
 from sqlalchemy.orm import Session
 
+from records.casework.schema_around_cases import AppealRow
 from records.casework.schema_cases import CaseCommentRow, CaseDecisionRow, CasePictureRow, CaseRow
 from records.database import Database
 from records.errors import UnknownErasure
 from records.keys.signing import SignatureWrong, SigningKeys, verify_json
-from records.reports.erased_cases import UNDER_APPEAL
+from records.reports.erased_cases import ANSWERED, UNDER_APPEAL
 from records.reports.erasures import Erased, erased_of
 from records.reports.intake import canonical_number
 from records.reports.platform_intake import TOPIC
@@ -128,6 +129,11 @@ def _of_cases(session: Session, erased: Erased) -> Sequence[Check]:
     comments = _count(session, CaseCommentRow.__table__, CaseCommentRow.case_id.in_(over))
     noted = CaseDecisionRow.case_id.in_(over) & CaseDecisionRow.note.is_not(None)
     notes = _count(session, CaseDecisionRow.__table__, noted)
+    said = AppealRow.case_id.in_(about) & ANSWERED & (AppealRow.text != "")
+    appeals = _count(session, AppealRow.__table__, said)
+    called = (CaseRow.identity_id == erased.identity_id) & ~UNDER_APPEAL
+    called &= CaseRow.handle.is_not(None) | CaseRow.display_name.is_not(None)
+    names = _count(session, CaseRow.__table__, called)
     waiting = _count(
         session,
         CaseRow.__table__,
@@ -136,6 +142,8 @@ def _of_cases(session: Session, erased: Erased) -> Sequence[Check]:
     return [
         Check("pictures of cases", pictures, "avatars that show them" if pictures else "none is left"),
         Check("comments and notes on cases", comments + notes, "of moderators" if comments + notes else "none is left"),
+        Check("appeals", appeals, "texts of account holders" if appeals else "no text of an answered one is left"),
+        Check("handles and display names", names, "of accounts" if names else "none is left"),
         Check("open cases", waiting, "wait for a moderator" if waiting else "none is left"),
     ]
 

@@ -124,12 +124,14 @@ def test_a_case_that_names_somebody_else_too_goes_on_without_the_erased_one(data
 def test_an_appeal_is_still_answered_though_its_pictures_are_gone(database, here):
     _, identity_id = here.protect()
     here.case("case-appealed", identity_id, decision="confirmed")
-    AppealRecords(database, here.office.audit, here.office.queues).receive("case-appealed", "It is me.", "lea")
+    appeals = AppealRecords(database, here.office.audit, here.office.queues, clock=here.office.clock)
+    appeals.receive("case-appealed", "It is me.", "lea")
     here.gallery.remove_identity(identity_id)
     assert case(database, "case-appealed")[:2] == ("open", "appeal")
     assert here.office.cases.picture("case-appealed") is None
     here.erasure.expire(here.office.clock.now)
     assert case(database, "case-appealed")[0] == "open"
+    assert [one.text for one in appeals.of_case("case-appealed")] == ["It is me."], "or nobody could answer it"
 
 
 def test_a_review_that_comes_in_after_the_erasure_is_closed_with_its_picture_erased(database, here):

@@ -39,6 +39,11 @@ def consents(here):
     return ReportConsents(here.database, KEY, here.gallery, here.office.audit, clock=here.office.clock)
 
 
+@pytest.fixture
+def appeals(here):
+    return AppealRecords(here.database, here.office.audit, here.office.queues, clock=here.office.clock)
+
+
 def left(here, asked):
     remains = Remains(here.database, SigningKeys(here.database, KEY, clock=here.office.clock))
     return [(check.where, check.says) for check in remains.checks(remains.find(asked)) if check.left]
@@ -215,17 +220,54 @@ def test_what_moderators_write_about_somebody_who_is_gone_is_erased_within_a_min
     assert here.office.cases.get("case-1").state == "closed"
 
 
-def test_an_appeal_is_answered_with_a_note_that_goes_when_the_answer_is_given(here):
+def test_an_appeal_is_answered_with_a_note_that_goes_with_its_text_when_the_answer_is_given(here, appeals):
     taken, identity_id = here.protect()
     case_id = here.case("case-1", identity_id, decision="confirmed")
-    AppealRecords(here.database, here.office.audit, here.office.queues).receive(case_id, "It is me.", "lea")
+    appeals.receive(case_id, "It is me.", "lea")
     here.erasure.withdraw(taken.report_id, "withdrawn", "reporter")
     here.office.cases.comment(case_id, "leo", "Their passport says otherwise")
     here.erasure.expire(here.office.clock.now)
     assert left(here, taken.number) == [] and here.office.cases.comments(case_id, "leo")
+    assert [one.text for one in appeals.of_case(case_id)] == ["It is me."], "or nobody could answer it"
     here.office.decide(case_id, "leo", "confirmed", note="It is Mara, not them")
-    after_a_while(here)
+    here.office.clock.pass_by(timedelta(minutes=2))
+    here.office.decisions.finish_due()
+    found = {where for where, _ in left(here, taken.number)}
+    assert found == {"appeals", "comments and notes on cases", "handles and display names"}
+    here.erasure.expire(here.office.clock.now)
     assert left(here, taken.number) == [] and here.office.cases.comments(case_id, "leo") == []
+    assert [(one.text, one.state) for one in appeals.of_case(case_id)] == [("", "upheld")]
+
+
+def test_what_the_holder_of_their_own_account_says_goes_too_when_it_is_answered(here, appeals):
+    taken, identity_id = here.protect()
+    case_id = here.case("case-1", identity_id, decision="confirmed", account_id="acct-mara", display_name="Mara")
+    appeals.receive(case_id, "I am Mara herself.", "lea")
+    here.erasure.withdraw(taken.report_id, "withdrawn", "reporter")
+    here.erasure.expire(here.office.clock.now)
+    assert [one.text for one in appeals.of_case(case_id)] == ["I am Mara herself."]
+    here.office.decide(case_id, "leo", "not_this_person", note="Mara, as she says")
+    after_a_while(here)
+    assert [(one.text, one.state) for one in appeals.of_case(case_id)] == [("", "reversed")]
+    case = here.office.cases.get(case_id)
+    assert (case.identity_id, case.display_name) == (None, None)
+    assert [one.note for one in here.office.decisions.history(case_id)] == [None] * 3
+
+
+def test_an_appeal_against_what_was_decided_on_the_erased_does_not_go_on_about_another(here, appeals):
+    taken, gone = here.protect()
+    other = here.gallery.add_identity("Iris Nowak", "celebrity")
+    findings = [
+        {"kind": "same_person", "identity_id": gone, "similarity": 0.7, "face_box": [1, 2, 3, 4]},
+        {"kind": "look_alike_risk", "identity_id": other, "similarity": 0.6},
+    ]
+    case_id = here.case("case-1", gone, decision="confirmed", evidence=json.dumps({"findings": findings}))
+    appeals.receive(case_id, "It is me, not Mara.", "lea")
+    here.erasure.withdraw(taken.report_id, "withdrawn", "reporter")
+    assert here.office.cases.get(case_id).identity_id == gone
+    here.office.decide(case_id, "leo", "not_this_person")
+    after_a_while(here)
+    assert [one.text for one in appeals.of_case(case_id)] == [""] and left(here, taken.number) == []
 
 
 def test_a_case_that_comes_in_late_and_names_the_erased_beside_another_goes_on_about_the_other(here):
@@ -323,11 +365,15 @@ def counted(here):
         return {table.name: session.scalar(select(func.count()).select_from(table)) for table in tables}
 
 
-def test_no_row_of_any_table_speaks_of_who_is_gone_but_for_those_with_a_reason(here):
+def test_no_row_of_any_table_speaks_of_who_is_gone_but_for_those_with_a_reason(here, appeals):
     taken, identity_id = here.protect()
-    here.case("case-1", identity_id, decision="confirmed")
+    here.case("case-1", identity_id, decision="confirmed", handle=CONTACT, display_name=WORDS)
     here.case("case-2", identity_id)
     here.office.cases.comment("case-2", "mo", WORDS)
+    appeals.receive("case-1", WORDS, "lea")
+    here.office.decide("case-1", "leo", "confirmed", note=WORDS)
+    here.office.clock.pass_by(timedelta(minutes=1))
+    here.office.decisions.finish_due()
     with here.database.read() as session:
         before = {table.name: session.execute(select(table)).all() for table in Base.metadata.sorted_tables}
     sealed = {value for rows in before.values() for row in rows for value in row if isinstance(value, bytes)}
