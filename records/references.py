@@ -70,9 +70,14 @@ class ReferencePhoto:
             fingerprint_bytes(self.fingerprint)
 
 
+LEAST_PDQ_QUALITY = 50
+"""A hash of lower quality protects nobody: it is never compared, see detector/fingerprint.py."""
+
+
 @dataclass(frozen=True, slots=True)
 class PictureHash:
-    """The PDQ of a photo that the browser made: 32 bytes, its quality 0..100, and the photo's size in pixels."""
+    """The PDQ of a photo that the browser made: 32 bytes, its quality, and the photo's size in pixels. quality:
+    LEAST_PDQ_QUALITY..100."""
 
     pdq: bytes
     quality: int

@@ -2,11 +2,20 @@
 
 import base64
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
-from records.references import PictureHash
+from records.references import LEAST_PDQ_QUALITY, PictureHash
 from records.reports.consent import CONTACT, CONTACT_LENGTH, LINE_LENGTH, MOST_LINES
 from records.reports.contents import Details, Lane, ReportKind
 
@@ -24,6 +33,15 @@ def _decoded(value: Any) -> bytes:
     raise ValueError("base64 is expected: standard alphabet, padded, no line breaks")
 
 
+def _tells_pictures_apart(quality: int) -> int:
+    if quality < LEAST_PDQ_QUALITY:
+        raise ValueError(
+            f"below {LEAST_PDQ_QUALITY} the hash of a nearly flat picture finds nothing: leave it out, and ask the "
+            "person for another photo"
+        )
+    return quality
+
+
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """PostgreSQL takes no NUL in a text."""
 Line = Annotated[str, Field(min_length=1, max_length=LINE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -38,9 +56,13 @@ class Shape(BaseModel):
 
 
 class ConsentGiven(Shape):
-    """What the person agreed to in your form. Without `matching` there is nothing to do."""
+    """What the person agreed to in your form."""
 
-    matching: Literal[True] = Field(description="Their photos may be compared with avatars.")
+    matching: bool = Field(
+        False,
+        description="Their photos, or the hashes of them, may be compared with avatars. It must be true where any "
+        "come, and is not asked of a minor, of whom nothing is compared.",
+    )
     contact: bool = Field(description="They may be written to, at `details.contact`.")
     text_version: Line = Field(description="The version of the words that they agreed to.", examples=["2026-02"])
     given_at: Annotated[AwareDatetime, Field(ge=EARLIEST)]
@@ -59,7 +81,11 @@ class HashGiven(Shape):
     """The PDQ of a photo that stays with the person."""
 
     pdq: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
-    quality: Annotated[int, Field(ge=0, le=100)]
+    quality: Annotated[
+        int,
+        Field(le=100, description="PDQ's.", json_schema_extra={"minimum": LEAST_PDQ_QUALITY}),
+        AfterValidator(_tells_pictures_apart),
+    ]
     width: Annotated[int, Field(ge=1, le=65_535, description="Pixels.")]
     height: Annotated[int, Field(ge=1, le=65_535)]
 
@@ -125,7 +151,10 @@ class ReportForm(Shape):
         return [PictureHash(bytes.fromhex(one.pdq), one.quality, one.width, one.height) for one in self.hashes]
 
     def mistake(self, now: datetime, longest: int) -> tuple[str, str] | None:
-        """What the form cannot know is wrong: where, and what. `longest`: months that somebody may consent to."""
+        """What is wrong beyond the form of its fields: where, and what. `longest`: months that somebody may consent
+        to."""
+        if not self.minor and not self.consent.matching:
+            return "consent.matching", "Without this nothing of the photos or hashes may be compared: ask for it."
         if self.months > longest:
             return "months", f"At most {longest} months can be consented to at once."
         if self.consent.given_at > now:

@@ -4,6 +4,7 @@ import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,10 +15,11 @@ from likeness.console_enrolling import open_enrolling
 from records.errors import LoginLocked, WrongPin
 from records.gallery import GalleryRecords
 from records.people import lock_out
+from records.references import LEAST_PDQ_QUALITY
 from records.reports.access import ReportAccess
 from tests.integration.test_web_api import Program, reason_of
 from tests.support.console import looking
-from tests.support.console_site import MASTER, make_desk
+from tests.support.console_site import MASTER, make_desk, running_site
 from tests.support.portraits import fit, jpeg, read_rgb
 
 __all__ = ["looking"]
@@ -153,7 +155,7 @@ def test_each_photo_that_cannot_be_used_is_named_with_its_reason_and_nothing_is_
     [
         ({"checked": None}, "body"),
         ({"photos": []}, "body"),
-        ({"hashes": [{"pdq": "0f" * 32, "quality": 1, "width": 1, "height": 1}]}, "body"),
+        ({"hashes": [{"pdq": "0f" * 32, "quality": 90, "width": 1, "height": 1}]}, "body"),
         ({"minor": True}, "body"),
         ({"minor": True, "photos": [], "details": {}}, "body"),
         ({"photos": ["not base64!"]}, "body.photos.0"),
@@ -186,6 +188,23 @@ def test_without_consent_nothing_is_taken_in(platform, changed, where):
     sent = form(b"x")
     sent["consent"] |= changed
     assert where in problems(platform.post("/reports", sent))
+    assert platform.get("/reports", your_id="ticket-1").json() == []
+
+
+def test_nobody_has_to_say_of_a_minor_that_they_agreed_to_be_compared(desk, platform):
+    consent = {"contact": False, "text_version": "2026-02", "given_at": "2026-11-22T08:00:00Z"}
+    for number, more in enumerate(({}, {"matching": False})):
+        sent = form(your_id=f"r-{number}", minor=True, checked=None, consent=consent | more, details={"words": "Help."})
+        answer = platform.post("/reports", sent)
+        assert answer.status == 201
+        assert desk.report_reading.get(answer.json()["id"]).kind == "words"
+
+
+def test_a_hash_that_would_protect_nobody_is_told_with_what_mends_it(platform):
+    flat = {"pdq": "0f" * 32, "quality": LEAST_PDQ_QUALITY - 1, "width": 640, "height": 480}
+    sent = form(hashes=[flat | {"quality": LEAST_PDQ_QUALITY}, flat], checked=None)
+    said = problems(platform.post("/reports", sent))
+    assert list(said) == ["body.hashes.1.quality"] and "ask the person for another photo" in said[next(iter(said))]
     assert platform.get("/reports", your_id="ticket-1").json() == []
 
 
@@ -229,6 +248,17 @@ def test_a_report_that_is_withdrawn_leaves_a_signed_receipt_and_nothing_else(dat
     assert (again.status, again.json()["state"]) == (200, "withdrawn")
     (entry,) = (entry for entry in desk.audit.read(subject=taken["id"]) if entry.action == "report_withdrawn")
     assert entry.actor == platform.token.actor
+
+
+def test_who_is_erased_by_the_platform_gets_a_last_word_where_they_may_be_written_to(desk, photo):
+    words, token = [], desk.tokens.add("form", ["reports:write"], by="system")[0]
+    with running_site(replace(desk, last_word=words.append)) as address:
+        platform = Program(address, token)
+        taken = platform.post("/reports", form(photo("person_b_1.jpg"))).json()
+        silent = form(photo("person_b_1.jpg"), your_id="ticket-2", details={})  # they may be written to, but where?
+        for report_id in (taken["id"], taken["id"], platform.post("/reports", silent).json()["id"]):
+            assert platform.post(f"/reports/{report_id}/withdraw").json()["state"] == "withdrawn"
+    assert [(one.kind, one.address) for one in words] == [("erased", "ana@example.com")]
 
 
 def test_only_a_token_for_reports_opens_this_door_and_only_to_it_large_bodies_come(desk, site, platform, photo):

@@ -13,6 +13,7 @@ from detector.searchable import Query
 from records.fingerprints import fingerprint_bytes, fingerprint_from
 from records.gallery_changes import read_change, write_change
 from records.keys.keyring import DataKey
+from records.references import LEAST_PDQ_QUALITY
 from tests.support.detectors import enrol, make_policy
 from tests.support.portraits import jpeg, read_rgb
 from tests.unit.test_fingerprint import clouds, done
@@ -64,6 +65,10 @@ def test_the_picture_is_found_however_it_is_turned(index, transform):
 def test_what_is_found_says_that_there_is_no_photo_to_look_at(index):
     (found,), _, _ = index.look_up([Query(NO_FACES, hashes_to_search(clouds(200, 300, 2)))], lambda _: 0.5)
     assert found.pictures[0].photo.hash_only
+
+
+def test_a_hash_that_reports_may_bring_is_one_that_is_compared():
+    assert LEAST_PDQ_QUALITY == LEAST_QUALITY
 
 
 def test_no_face_is_ever_found_by_a_hash(index):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
-from records.references import PictureHash
+from records.references import LEAST_PDQ_QUALITY, PictureHash
 from web.languages import N_
 from web.report.forms import sent_of, text_in
 from web.report.photos import MOST_PHOTOS
@@ -17,8 +17,6 @@ from web.report.steps import HASHES, Writing, after, at, step_page
 from web.security import DeskOf
 
 router = APIRouter()
-LEAST_QUALITY = 50
-"""Pictures of lower quality are never compared: see detector/fingerprint.py."""
 LONGEST_SIDE = 100_000
 HEX = re.compile(r"[0-9a-f]{64}")
 NONE = N_("Choose at least one photo first.")
@@ -48,7 +46,7 @@ def hashes_in(text: str) -> tuple[PictureHash, ...]:
         return ()
     if not isinstance(found, list):
         return ()
-    hashes = [one for one in map(_hash, found) if one is not None and one.quality >= LEAST_QUALITY]
+    hashes = [one for one in map(_hash, found) if one is not None and one.quality >= LEAST_PDQ_QUALITY]
     return tuple({one.pdq: one for one in hashes}.values())[:MOST_PHOTOS]
 
 
@@ -64,5 +62,5 @@ def _hash(found: Any) -> PictureHash | None:
 
 def _page(request: Request, here: Writing, status: int = 200, wrong: str = "") -> Response:
     return step_page(
-        request, "report_codes.html", HASHES, here.draft, status, wrong=wrong, most=MOST_PHOTOS, least=LEAST_QUALITY
+        request, "report_codes.html", HASHES, here.draft, status, wrong=wrong, most=MOST_PHOTOS, least=LEAST_PDQ_QUALITY
     )
