@@ -108,7 +108,8 @@ class ConsoleMetrics:
         )
         self.mails = Counter(
             "likeness_console_mails",
-            "Mails to reporters, by result: sent, refused (nobody can be written to there), failed (tried again).",
+            "Mails to reporters, by result: sent, refused (nobody can be written to there, or there is no address), "
+            "failed (tried again).",
             ["result"],
             registry=registry,
         )

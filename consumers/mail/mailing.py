@@ -20,7 +20,7 @@ from config import Settings
 from consumers.console_metrics import ConsoleMetrics
 from consumers.mail.server import MailAway, MailRefused, MailServer
 from consumers.mail.texts import mail_text
-from records.errors import DatabaseAway, RecordsError
+from records.errors import DatabaseAway, MasterKeyError, RecordsError, SealBroken
 from records.reports.notices import Notice, ReportNotices
 
 log = logging.getLogger("likeness.console")
@@ -74,8 +74,7 @@ class Mailing:
         self._last_words.append((time.monotonic(), notice))
 
     def drain(self) -> int:
-        """Sends all that is due; how many notices were taken. Raises DatabaseAway, MasterKeyError, and MailAway when
-        some still wait."""
+        """Sends all that is due; how many notices were taken. Raises DatabaseAway, and MailAway when some wait."""
         taken = self._say_last_words()
         with self._notices.alone() as alone:
             if not alone:
@@ -92,6 +91,9 @@ class Mailing:
                     self._failed[notice.report_id, notice.kind] += 1
                     if failures == FAILURES:
                         break
+                    continue
+                except (MasterKeyError, SealBroken) as error:
+                    self._unopened(notice, error)
                     continue
                 failures = 0
                 self._failed.pop((notice.report_id, notice.kind), None)
@@ -111,9 +113,12 @@ class Mailing:
         return taken
 
     def _tell(self, notice: Notice) -> bool:
-        """Whether it was taken; False where nobody can be written to. Raises MailAway."""
+        """Whether it was taken; False where nobody can be written to. Raises MailAway, MasterKeyError, SealBroken."""
+        address = self._notices.address(notice)
         try:
-            self._server.send(written(notice, self._sender, self._page))
+            if address is None:
+                raise MailRefused("there is no address.")
+            self._server.send(written(notice, address, self._sender, self._page))
         except MailRefused as refused:
             log.warning("A reporter cannot be written to: %s", refused, extra={"report_id": notice.report_id})
             self._metrics.mails.labels("refused").inc()
@@ -123,6 +128,13 @@ class Mailing:
             raise
         self._metrics.mails.labels("sent").inc()
         return True
+
+    def _unopened(self, notice: Notice, error: Exception) -> None:
+        """It waits, since a lost key may be put back; told once."""
+        if not self._failed[notice.report_id, notice.kind]:
+            log.error("The address of a reporter does not open: %s", error, extra={"report_id": notice.report_id})
+            self._metrics.mails.labels("failed").inc()
+        self._failed[notice.report_id, notice.kind] += 1
 
     def _run(self) -> None:
         pause = 0.0
@@ -139,13 +151,13 @@ class Mailing:
                 return
 
 
-def written(notice: Notice, sender: str, page: str) -> EmailMessage:
+def written(notice: Notice, to: str, sender: str, page: str) -> EmailMessage:
     """The message. Raises MailRefused for what is no address."""
     subject, body, tag = mail_text(notice.kind, notice.language, page)
     message = EmailMessage()
     name, address = parseaddr(sender)
     try:
-        message["To"] = Address(addr_spec=notice.address)
+        message["To"] = Address(addr_spec=to)
     except (ValueError, LookupError, AttributeError, MessageError):  # what a parser makes of a text that somebody typed
         raise MailRefused("it is no address.") from None
     message["From"] = Address(name, addr_spec=address)

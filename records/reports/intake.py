@@ -127,7 +127,7 @@ class ReportIntake:
                 "failures": 0,
                 "consent_text": new.consent_text,
                 "consented_at": new.consented_at or now,
-                "consent_contact": new.consent_contact,
+                "consent_contact": new.consent_contact and bool(new.details.contact),
                 "months": new.months,
                 "details": seal_details(key, new.details),
                 "created_at": now,

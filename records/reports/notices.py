@@ -3,6 +3,7 @@
 That a notice was sent is noted after it was: who dies in between sends it once more, and none gets lost.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,24 +15,26 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.database import Database
-from records.errors import ReportErased
+from records.errors import MasterKeyError, ReportErased, SealBroken
 from records.keys.keyring import MasterKey
 from records.reports.contents import open_details
 from records.reports.reading import key_of
 from records.reports.schema_reports import ReportMessageRow, ReportRow
 
 NoticeKind = Literal["news", "reminder", "erased"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody to write to. address: where; language: a code such as `en`; at: it tells of all that was before."""
+    """Somebody to write to. language: a code such as `en`; at: it tells of all that was before; address: of who is
+    erased, of others None: it is opened when they are written to."""
 
     report_id: str
     kind: NoticeKind
-    address: str
     language: str
     at: datetime
+    address: str | None = None
 
 
 class ReportNotices:
@@ -46,21 +49,28 @@ class ReportNotices:
         self._remind = remind
         self._clock = clock
 
-    def due(self, limit: int = 100) -> Sequence[Notice]:
-        """News is a decision, or messages of moderators that were not read. Raises MasterKeyError."""
+    def due(self) -> Sequence[Notice]:
+        """All, of the oldest report first. News is a decision, or messages of moderators that were not read."""
         now = self._clock()
         news, ends_soon = _has_news(), self._ends_soon(now)
         reachable = and_(ReportRow.consent_contact, ReportRow.details.is_not(None), or_(news, ends_soon))
-        wanted = select(ReportRow, news, ends_soon).where(reachable).order_by(ReportRow.created_at).limit(limit)
+        wanted = select(ReportRow.id, ReportRow.language, news, ends_soon).where(reachable)
         notices: list[Notice] = []
         with self._database.read() as session:
-            for row, is_news, is_reminder in session.execute(wanted):
-                address = self._address(session, row)
-                if address and is_news:
-                    notices.append(Notice(row.id, "news", address, row.language, now))
-                if address and is_reminder:
-                    notices.append(Notice(row.id, "reminder", address, row.language, now))
+            for report_id, language, is_news, is_reminder in session.execute(wanted.order_by(ReportRow.created_at)):
+                if is_news:
+                    notices.append(Notice(report_id, "news", language, now))
+                if is_reminder:
+                    notices.append(Notice(report_id, "reminder", language, now))
         return notices
+
+    def address(self, notice: Notice) -> str | None:
+        """Where to write to; None where there is no address, or not any more. Raises MasterKeyError, SealBroken."""
+        if notice.address is not None:
+            return notice.address
+        with self._database.read() as session:
+            row = session.get(ReportRow, notice.report_id)
+            return None if row is None or not row.consent_contact else self._address(session, row)
 
     def told(self, notice: Notice) -> None:
         """It was sent, or can never be."""
@@ -74,13 +84,17 @@ class ReportNotices:
 
     def farewell(self, report_id: str) -> Notice | None:
         """What is sent once the report is erased, and with it the address; None for who does not want to be written
-        to. Raises MasterKeyError."""
+        to, and where the address does not open: it must hold up no erasure."""
         with self._database.read() as session:
             row = session.get(ReportRow, report_id)
             if row is None or not row.consent_contact:
                 return None
-            address = self._address(session, row)
-            return Notice(report_id, "erased", address, row.language, self._clock()) if address else None
+            try:
+                address = self._address(session, row)
+            except (MasterKeyError, SealBroken) as error:
+                log.warning("Nobody is told of an erasure: %s", error, extra={"report_id": report_id})
+                return None
+            return Notice(report_id, "erased", row.language, self._clock(), address) if address else None
 
     def _address(self, session: Session, row: ReportRow) -> str | None:
         """None where there is none, or not any more."""

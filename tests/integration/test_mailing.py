@@ -13,7 +13,7 @@ from email import policy
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from config import SettingsError, load_settings
 from consumers.console_metrics import ConsoleMetrics
@@ -25,12 +25,13 @@ from consumers.mail.texts import LANGUAGES
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.database import open_database
-from records.keys.keyring import MasterKey
+from records.keys.keyring import DataKey, MasterKey
 from records.people.schema_people import ModeratorRow
+from records.reports.contents import seal_details
 from records.reports.intake import ReportIntake
 from records.reports.messages import ReportMessages
 from records.reports.notices import ReportNotices
-from records.reports.schema_reports import ReportRow
+from records.reports.schema_reports import ReportKeyRow, ReportRow
 from tests.support.certificates import self_signed
 from tests.support.clock import Clock
 from tests.support.console import MASTER_KEY
@@ -41,6 +42,7 @@ from tests.support.running_service import eventually
 from web.desk import open_desk
 
 MASTER = MasterKey.of(bytes(32))
+LOST = MasterKey.of(bytes([1] * 32))
 SENDER = "Example Trust <no-reply@example.com>"
 PAGE = "https://report.example.com/report/status"
 
@@ -117,6 +119,21 @@ class Sending:
         self.clock.pass_by(hours=1)
         self.messages.write(report_id, text, "mo")
         return report_id
+
+    def older(self, report_id, count, address, wrapped_by=MASTER):
+        """Ids of so many reports with news, like this one and older. wrapped_by: None where their keys are gone."""
+        keys = [DataKey.new(f"rpt_{address}_{number}") for number in range(count)]
+        with self.database.write() as session:
+            row = session.get(ReportRow, report_id)
+            like = {one.key: getattr(row, one.key) for one in ReportRow.__table__.columns}
+            like |= {"created_at": row.created_at - timedelta(days=1), "decided_at": row.created_at}
+            for key in keys:
+                own = {"id": key.identity_id, "number": key.identity_id, "details": seal_details(key, to(address))}
+                session.execute(insert(ReportRow).values(like | own))
+                if wrapped_by:
+                    wrapped = {"report_id": key.identity_id, "wrapped": key.wrap(wrapped_by)}
+                    session.execute(insert(ReportKeyRow).values(wrapped | {"created_at": row.created_at}))
+        return [key.identity_id for key in keys]
 
     def counted(self, result):
         return self.metrics.registry.get_sample_value("likeness_console_mails_total", {"result": result})
@@ -236,6 +253,46 @@ def test_who_is_refused_for_now_waits_and_others_do_not(sqlite, controller, post
     assert [mail["To"] for mail in post.taken] == ["second@example.com"]
     post.answers.clear()
     assert sending.mailing.drain() == 4
+
+
+def test_however_many_have_no_address_those_after_them_are_written_to(database, controller, post, caplog):
+    sending = Sending(database, controller())
+    report_id = sending.news()
+    sending.older(report_id, 60, "")
+    sending.older(report_id, 60, "erased@example.com", wrapped_by=None)
+    with caplog.at_level(logging.WARNING, logger="likeness"):
+        assert sending.mailing.drain() == 1
+        assert sending.mailing.drain() == 0
+    assert [mail["To"] for mail in post.taken] == ["nora@example.com"]
+    told = [record.report_id for record in caplog.records if "there is no address" in record.getMessage()]
+    assert len(told) == len(set(told)) == sending.counted("refused") == 120, "each once"
+
+
+def test_however_many_addresses_do_not_open_the_others_are_written_to(database, controller, post, caplog):
+    sending = Sending(database, controller())
+    report_id = sending.news()
+    sealed = sending.older(report_id, 120, "sealed@example.com", wrapped_by=LOST)
+    with caplog.at_level(logging.WARNING, logger="likeness"):
+        assert sending.mailing.drain() == 1
+        assert sending.mailing.drain() == 0
+    assert [mail["To"] for mail in post.taken] == ["nora@example.com"]
+    told = [record.report_id for record in caplog.records if "does not open" in record.getMessage()]
+    assert sorted(told) == sorted(sealed), "each once"
+    assert sending.counted("failed") == 120
+    found = MasterKey.of(MASTER.current, LOST.current)
+    notices = ReportNotices(database, found, remind=timedelta(days=14), clock=sending.clock)
+    later = Mailing(sending.settings, notices, sending.metrics, sending.stop, pytest.fail)
+    assert later.drain() == 120, "once their key is back"
+
+
+def test_however_many_are_refused_for_now_those_after_them_are_written_to(database, controller, post):
+    sending = Sending(database, controller())
+    post.answers["full@example.com"] = "452 <full@example.com> mailbox full"
+    sending.older(sending.news(), 105, "full@example.com")
+    for _ in range(105 // 3 + 1):
+        with pytest.raises(MailAway):
+            sending.mailing.drain()
+    assert [mail["To"] for mail in post.taken] == ["nora@example.com"]
 
 
 def test_a_last_word_that_is_not_taken_within_an_hour_is_given_up(sqlite, monkeypatch):

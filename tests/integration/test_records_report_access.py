@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +27,7 @@ from records.reports.reading import ReportReading
 from records.reports.schema_reports import ReportMessageRow, ReportRow
 from records.schema import OutboxEntry, OwnAccountRow
 from tests.support.clock import START, Clock
-from tests.support.reports import face_photo, send_report
+from tests.support.reports import PLAIN, face_photo, send_report
 
 MASTER = MasterKey.of(bytes(32))
 REMIND = timedelta(days=14)
@@ -342,7 +343,7 @@ class TestOwnCopy:
 
 class TestNotices:
     def kinds(self, office):
-        return [(one.kind, one.address, one.language) for one in office.notices.due()]
+        return [(one.kind, office.notices.address(one), one.language) for one in office.notices.due()]
 
     def test_a_decision_and_messages_are_news_once(self, office):
         assert self.kinds(office) == [], "that it came they know"
@@ -368,6 +369,10 @@ class TestNotices:
         office.consents.correct(office.id, "", [], [])
         assert self.kinds(office) == []
         assert office.notices.farewell(office.id) is None
+
+    def test_who_gave_no_address_has_agreed_to_no_mail(self, office):
+        silent = send_report(office.intake, details=replace(PLAIN.details, contact=""))
+        assert not office.reading.get(silent.report_id).consent_contact
 
     def test_who_is_protected_is_reminded_once_before_the_end(self, office):
         office.protect(months=6)

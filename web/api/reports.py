@@ -23,6 +23,7 @@ from web.api.report_shapes import NewPin, ReportStatus, ReportTaken, ReportWithd
 from web.desk import Desk
 from web.headers import FORM_BYTES, allow_bytes
 from web.security import MOST_UPLOAD_BYTES, DeskOf, desk_of
+from web.taking_back import take_back
 
 PATH = "/reports"
 WITHOUT_PHOTOS = FORM_BYTES
@@ -110,7 +111,7 @@ def renew_pin(desk: DeskOf, token: Reporter, report_id: ReportId) -> NewPin:
 def withdraw_report(desk: DeskOf, token: Reporter, report_id: ReportId) -> ReportWithdrawn:
     """Erases what is kept of the person, ends their protection, and gives the signed receipt, for them. Scope:
     `reports:write` or `reports:flag`."""
-    receipt = desk.erasure.withdraw(_own(desk, token, report_id).id, "withdrawn", token.actor)
+    receipt = take_back(desk, _own(desk, token, report_id).id, token.actor)
     status = ReportStatus.of(desk.report_reading.get(report_id))
     return ReportWithdrawn(**status.model_dump(), receipt=json.loads(receipt))
 

@@ -16,6 +16,7 @@ from web.rendering import render
 from web.report.consent_texts import TEXTS, agreed_text
 from web.report.status_visitor import STATUS_PATH, ReportInHand
 from web.security import DeskOf, VisitOf
+from web.taking_back import take_back
 
 router = APIRouter()
 TEXT = 20_000
@@ -88,11 +89,7 @@ def withdraw_page(request: Request, report: ReportInHand, wrong: bool = False) -
 def withdraw(desk: DeskOf, report: ReportInHand, sure: Annotated[bool, Form()] = False) -> Response:
     if not sure:
         return RedirectResponse(f"{STATUS_PATH}/withdraw?wrong=true", 303)
-    # the address is erased, too, so it is looked up before
-    notice = desk.report_notices.farewell(report.id) if desk.last_word else None
-    desk.erasure.withdraw(report.id, "withdrawn", REPORTER)
-    if notice and desk.last_word:
-        desk.last_word(notice)
+    take_back(desk, report.id, REPORTER)
     return RedirectResponse(f"{STATUS_PATH}?done=withdrawn", 303)
 
 
