@@ -192,7 +192,12 @@ def _recipients(settings: Settings, found: Inventory) -> Part:
             "ROOST Coop",
             f"ids and links of cases, at {settings.coop.url}" if settings.coop.url else "nothing: not in use",
         ),
-        ("the mail server", "contact and case number" if settings.mail.host else "nothing: not in use"),
+        (
+            "the mail server",
+            "contact, and that there is news, consent ends soon, or all is erased"
+            if settings.mail.host
+            else "nothing: not in use",
+        ),
         ("anybody else", "nobody: models run here, nothing is sent to a service"),
     ]
     return Part("Who receives what", ("who", "what"), rows)

@@ -87,10 +87,12 @@ def test_the_record_outlives_the_person_and_is_found_by_case_number(database, au
 
 def test_the_sheet_tells_counts_and_the_retention_in_force_and_nobodys_data(database, audit):
     vault = fill(database, MASTER)
-    settings = load_settings(console={"picture_days": 77}, look_back={"days": 5})
+    mail = {"host": "mail.example.com", "sender": "no-reply@example.com"}
+    settings = load_settings(console={"picture_days": 77}, look_back={"days": 5}, mail=mail)
     sheet = privacy_sheet(settings, inventory(database), MASTER, utc_now() + timedelta(seconds=1))
     text = sheet.as_markdown()
-    for said in ("77 days", "all avatars of 5 days", "6, 12, 24 months", "GDPR 35", "PIPL 55", "100,000"):
+    to_mail = "| the mail server | contact, and that there is news, consent ends soon, or all is erased |"
+    for said in (to_mail, "77 days", "all avatars of 5 days", "6, 12, 24 months", "GDPR 35", "PIPL 55", "100,000"):
         assert said in text
     told = json.loads(json.dumps(sheet.as_json()))
     assert told["counts"]["people"] == {"gallery": 1, "reports": 1, "cases": 1}
