@@ -77,7 +77,7 @@ Action = Literal[
     # subject: what was asked for
     "forbidden",
     "export",
-    "search",
+    "search",  # the case that was found, or `cases`: never what was typed; details: by what, and how many
 ]
 
 

@@ -53,8 +53,8 @@ def erase_from_cases(session: Session, identity_id: str, now: datetime) -> Count
 
 
 def erase_written(session: Session, case_ids: Sequence[str], now: datetime) -> Counter[str]:
-    """Erases pictures and texts of these cases; counts them. While an appeal is open, its text and what the account calls
-    itself stay: somebody must answer it."""
+    """Erases pictures and texts of these cases; counts them. While an appeal is open, its text and what the account
+    calls itself stay: somebody must answer it."""
     pictures = delete(CasePictureRow).where(CasePictureRow.case_id.in_(case_ids)).returning(CasePictureRow.case_id)
     comments = delete(CaseCommentRow).where(CaseCommentRow.case_id.in_(case_ids)).returning(CaseCommentRow.id)
     said = AppealRow.case_id.in_(case_ids) & ANSWERED & (AppealRow.text != "")

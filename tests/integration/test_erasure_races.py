@@ -298,7 +298,7 @@ def test_which_account_was_the_persons_own_is_not_to_be_found_any_more(here):
     with here.database.read() as session:
         found = session.scalars(text(linked), {"gone": f"%{identity_id}%"}).all()
         assert found == ["acct-thief"], "of strangers only"
-        audit = session.scalars(text("SELECT details FROM audit_log")).all()
+        audit = session.scalars(text("SELECT subject || details FROM audit_log")).all()
     assert not [entry for entry in audit if "acct-" in entry]
 
 

@@ -211,6 +211,14 @@ def test_an_export_of_some_entries_says_what_is_left_out(auditor, written, tmp_p
     assert (code, "2 of the entries 1 to 61; 59 between them were not asked for" in said) == (0, True)
 
 
+def test_an_export_notes_what_was_asked_for_only_as_far_as_the_log_bears_it_already(auditor, desk, written):
+    export_of(auditor, subject=written[0], actor="moderator", action="case_claimed", since="2026-03-01")
+    export_of(auditor, subject="Mara Sample", actor="acct-mara", action="Mara")
+    second, first = (entry.details["asked_for"] for entry in desk.audit.read(limit=2))
+    assert first == {"subject": written[0], "actor": "moderator", "action": "case_claimed", "since": "2026-03-01"}
+    assert second == {"subject": "unknown", "actor": "unknown", "action": "unknown"}
+
+
 def test_an_export_that_was_tampered_with_is_found_out(auditor):
     lines = export_of(auditor).splitlines(keepends=True)
     assert check_export(lines).broken is None

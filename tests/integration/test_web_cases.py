@@ -199,6 +199,7 @@ def test_pictures_are_kept_by_no_browser_and_each_is_noted_once_a_claim(mia, ope
         assert answer.headers["Content-Type"] == "image/jpeg"
     views = [entry for entry in desk.audit.read(subject=case_id) if entry.action == "face_viewed"]
     assert sorted(one.details["picture"] for one in views) == ["avatar", "reference"]
+    assert all(one.details.keys() == {"picture"} for one in views), "which photo would tell whom the case was about"
     decision_id = place_of(decide(mia, case_id)).rpartition("after=")[2].partition("&")[0]
     mia.post(f"/decision/{decision_id}/undo", form_of="/queue")
     mia.get(face)
@@ -500,7 +501,26 @@ def test_cases_are_found_by_what_the_platform_calls_them_and_the_search_is_noted
     for text in ("acct-1", f"event-{case_id}", gallery.ana, case_id, f" {case_id[:8]} "):
         assert f"/case/{case_id}" in mia.get(f"/search?q={text.replace(' ', '+')}").data.decode()
     assert "Nothing was found" in text_of(mia.get("/search?q=nobody"))
-    assert [entry.action for entry in desk.audit.read(subject="nobody")] == ["search"]
+    noted = [(entry.subject, entry.details) for entry in desk.audit.read() if entry.action == "search"]
+    assert [details.get("by") for _, details in noted[::-1]] == [
+        ["account"],
+        ["event"],
+        ["identity"],
+        ["case"],
+        ["case"],
+        None,
+    ]
+    assert [(subject, details["found"]) for subject, details in noted] == [("cases", 0)] + 5 * [(case_id, 1)]
+
+
+def test_the_log_that_is_never_erased_keeps_nothing_of_what_was_searched_for(mia, open_case, gallery, desk):
+    for _ in range(2):
+        open_case()
+    for text in ("acct-1", gallery.ana, "acct-mara", "Mara Sample", "mara@example.org"):
+        mia.get(f"/search?q={text.replace(' ', '+')}")
+    kept = [(entry.subject, entry.details) for entry in desk.audit.read() if entry.action == "search"]
+    by = [("cases", {"by": [one], "found": 2}) for one in ("identity", "account")]
+    assert kept == 3 * [("cases", {"found": 0})] + by, "nor which cases it led to: one would tell whom another is about"
 
 
 def test_an_unknown_case_says_how_to_find_it(mia):

@@ -1,5 +1,6 @@
 """The audit log: who did what, for auditors and administrators; proven whole on demand, and taken away as a file."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ router = APIRouter()
 PAGE = 50
 CHECK_SECONDS = 2.0
 """How long a page waits for a check; one that takes longer goes on in the background."""
+UNKNOWN = "unknown"
 
 Auditor = Annotated[Session, Depends(signed_in(*AUDITORS))]
 Text = Annotated[str, Field(max_length=200)]
@@ -100,8 +102,7 @@ def export(
 ) -> Response:
     """The entries of the filter up to now, this export's own included, as JSON Lines."""
     asked: dict[str, Any] = {"actor": actor, "subject": subject, "action": action, "since": since, "until": until}
-    details = {"asked_for": {name: str(value) for name, value in asked.items() if value}}
-    number = desk.audit.append(session.moderator.id, "export", "audit_log", details)
+    number = desk.audit.append(session.moderator.id, "export", "audit_log", {"asked_for": _noted(desk, asked)})
     lines = export_lines(desk.audit.database, _filter(desk, **asked), number)
     name = f"likeness-audit-{desk.clock():%Y%m%d-%H%M%S}.jsonl"
     attached = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -118,6 +119,18 @@ def _filter(
         since=_midnight(since) if since else None,
         until=_midnight(until) + timedelta(days=1) if until else None,
     )
+
+
+def _noted(desk: Desk, asked: Mapping[str, Any]) -> dict[str, str]:
+    """What was asked for, as the log may keep it: nothing that was typed but what its entries bear already."""
+    which = _filter(desk, **asked)
+    borne = {name: getattr(which, name) for name in ("actor", "subject", "action")}
+    known = {
+        name: text if desk.audit.find(AuditFilter(**{name: text}), limit=1) else UNKNOWN
+        for name, text in borne.items()
+        if text
+    }
+    return known | {name: str(asked[name]) for name in ("since", "until") if asked[name]}
 
 
 def _id_of(desk: Desk, text: str) -> str | None:
