@@ -10,6 +10,7 @@ from records.errors import PhotosUnseen, ReportUnfit
 from records.references import ReferencePhoto
 from records.reports.contents import Challenge
 from records.reports.intake import NewReport, ReportIntake, Taken
+from records.reports.languages import language_code
 from records.reports.platform_form import ReportForm
 
 TOPIC = "topic"
@@ -63,7 +64,7 @@ class PlatformIntake:
             kind=form.kind,
             lane=form.lane(flagger),
             source=source,
-            language=form.language,
+            language=language_code(form.language),
             consent_text=form.consent.text_version,
             consent_contact=form.consent.contact,
             months=form.months,

@@ -221,6 +221,12 @@ def test_a_program_follows_its_reports_and_learns_their_state_alone(platform, fl
     assert reason_of(platform.get("/reports/rpt_none")) == (404, "unknown_report")
 
 
+def test_a_language_tag_becomes_the_language_in_which_the_person_is_written_to(desk, platform):
+    for tag, code in {"zh-Hans": "zh_Hans", "zh-CN": "zh_Hans", "en-GB": "en", "fr": "fr"}.items():
+        taken = platform.post("/reports", form(your_id=tag, language=tag, minor=True, checked=None)).json()
+        assert desk.report_reading.get(taken["id"]).language == code
+
+
 def test_a_new_pin_takes_the_place_of_the_old_one_and_is_noted(desk, access, platform, photo):
     taken = platform.post("/reports", form(photo("person_b_1.jpg"))).json()
     browser = access.enter(taken["number"], taken["pin"])

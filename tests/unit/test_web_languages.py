@@ -10,6 +10,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import web
+from consumers.mail import texts as mail_texts
+from records.reports.languages import CODES, language_code
 from web.languages import ENGLISH, LANGUAGES, LOCALE, choose_language
 from web.rendering import environments
 
@@ -126,3 +128,24 @@ def test_a_text_is_said_in_its_language_with_its_values():
     assert ENGLISH.text(text, seconds=7) == text.replace("%(seconds)s", "7")
     assert "7" in LANGUAGES["zh_Hans"].text(text, seconds=7)
     assert LANGUAGES["zh_Hans"].text(text, seconds=7) != ENGLISH.text(text, seconds=7)
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("en", "en"),
+        ("en-GB", "en"),
+        ("zh", "zh_Hans"),
+        ("zh-CN", "zh_Hans"),
+        ("zh-Hans", "zh_Hans"),
+        ("zh-Hans-CN", "zh_Hans"),
+        ("fr-CA", "fr-CA"),
+        ("zha", "zha"),
+    ],
+)
+def test_a_tag_asks_for_a_language_of_ours_or_stays_as_it_is(tag, code):
+    assert language_code(tag) == code
+
+
+def test_pages_and_mail_speak_the_languages_that_reporters_are_answered_in():
+    assert set(LANGUAGES) == set(mail_texts.LANGUAGES) == set(CODES)
