@@ -8,10 +8,12 @@ import gc
 import logging
 import signal
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -32,6 +34,8 @@ from records.keys.open_master_key import open_master_key
 log = logging.getLogger("likeness.gallery")
 Positions = Mapping[int, int]
 """By partition, the offset of the next message."""
+AHEAD = 4
+"""Lists of messages that wait until the parent takes them in: the broker answers in fits and starts."""
 
 
 class Opened(NamedTuple):
@@ -107,10 +111,13 @@ def _read(settings: Settings, begin: Positions, link: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the parent knows, too
     logging.disable()
     gc.disable()
+    sent = deque[Future[None]]()
     try:
-        for given in _opened(settings, begin):
-            link.send(given)
-        link.send(None)
+        with ThreadPoolExecutor(1) as sender:  # reads on while the parent takes in what came before
+            for given in chain(_opened(settings, begin), [None]):
+                sent.append(sender.submit(link.send, given))
+                if len(sent) > AHEAD:
+                    sent.popleft().result()
     except BrokenPipeError:
         return
     except Exception as error:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, log_ndtr, ndtri_exp
 
 BINS = 2000
@@ -79,7 +78,7 @@ class ImpostorTail:
     def _distance(self, fmr: float) -> float:
         """How far from the tail's start the rate has fallen to `fmr`, by the fitted curve alone."""
         log_share = math.log(min(1.0, fmr / self.rate))
-        if self._straight:
+        if self._straight or log_share == 0:  # at the start itself the curve's two large terms differ by rounding alone
             return -log_share / self.slope
         root = math.sqrt(self.curvature)
         deviate = -float(ndtri_exp(log_share + float(log_ndtr(-self.slope / root))))
@@ -127,6 +126,8 @@ def fit_tail(
 
     slope_at_start = 1 / float((place * counts).sum() / counts.sum())
     starts = [(math.log(slope_at_start), math.log(slope_at_start**2 * bend), -8.0) for bend in (0.001, 0.1)]
+    from scipy.optimize import minimize  # slow to import, and only a calibration fits
+
     options = {"maxiter": 4000, "xatol": 1e-5, "fatol": 1e-4}
     fits = [minimize(unlikeliness, start, method="Nelder-Mead", options=options) for start in starts]
     best = min(fits, key=lambda fit: float(fit.fun)).x

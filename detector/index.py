@@ -116,10 +116,13 @@ class GalleryIndex:
                 newest[one.id] == number and self._is_newer(one.id, one.sequence)
                 for number, one in enumerate(identities)
             ]
-            rows, put = np.full(len(vectors), -1), []
+            rows, put, names = np.full(len(vectors), -1), [], {}
             first, made = 0, len(vectors) - len(several)
             for number, (identity, own) in enumerate(zip(identities, faces, strict=True)):
                 if taken[number]:
+                    before = self._drop(identity.id)
+                    if before is None or before.identity.name != identity.name:
+                        names[identity.id] = identity.name
                     known = self._put(identity, has_template=number in several)
                     rows[first : first + len(own)] = known.faces
                     if known.template_row is not None:
@@ -129,6 +132,7 @@ class GalleryIndex:
             self._faces.vectors.set(rows[rows >= 0], vectors[rows >= 0])
             self._pictures.set(*_pictures((known.identity, known.face_rows) for known in put))
             self._hashes.set(*_pictures((known.identity, known.hash_rows) for known in put))
+            self._names.set(names)
             return taken
 
     def remove(self, identity_id: str, sequence: int) -> bool:
@@ -239,7 +243,7 @@ class GalleryIndex:
         vectors = [vector for own in faces for vector in own]
         if wrong := {vector.shape for vector in vectors} - {(self.dimension,)}:
             raise ValueError(f"embeddings of {self.pack} have {self.dimension} finite numbers, not {wrong}")
-        stacked = np.array(vectors, np.float32).reshape(-1, self.dimension)
+        stacked = np.concatenate([np.empty(0, np.float32), *vectors]).reshape(-1, self.dimension)
         if not np.isfinite(stacked).all():
             raise ValueError(f"embeddings of {self.pack} have {self.dimension} finite numbers, and some here are not")
         filled = [number for number, own in enumerate(faces) if own]
@@ -257,20 +261,17 @@ class GalleryIndex:
         return True
 
     def _put(self, identity: Identity, *, has_template: bool) -> Known:
-        """The identity with rows, whose vectors and pictures are still to be set."""
-        before = self._drop(identity.id)
+        """The identity with rows; vectors, pictures and the name are still to be set."""
         face_rows: list[int | None] = []
         hash_rows: list[int | None] = []
         for reference in identity.references:
             has_face = self.pack in reference.embeddings
+            hash_only = not has_face and reference.hash_only
             face_rows.append(self._faces.rows.take(identity.id) if has_face else None)
-            hash_only = reference.hash_only and not has_face
             hash_rows.append(self._hash_only.take(identity.id) if hash_only else None)
         template_row = self._faces.rows.take(identity.id) if has_template else None
         known = Known(identity, tuple(face_rows), tuple(hash_rows), template_row)
         self._people.put(known)
-        if before is None or before.identity.name != identity.name:
-            self._names.set(identity.id, identity.name)
         self._removed.pop(identity.id, None)
         self._templates += has_template
         self._without_embedding += known.missing

@@ -8,9 +8,9 @@ no finding: many people share a name, and only the face decides.
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 from anyascii import anyascii
@@ -95,10 +95,15 @@ def _once(letters: str) -> str:
     return REPEATED.sub(r"\1", letters) if REPEATED.search(letters) else letters
 
 
-def _key(letters: str) -> str:
-    """What a name is filed under: its skeleton, or its plain letters where a skeleton would be too short to tell."""
-    folded = _skeleton(letters)
-    return folded if len(folded) >= SHORTEST_INSIDE else f"={letters}"
+def _keys(letters: Sequence[str]) -> list[str]:
+    """What each is filed under, none of them empty: its skeleton, or its plain letters where a skeleton would be too
+    short to tell."""
+    # In one text: to fold many is then little more than to fold one.
+    skeletons = _skeleton("\n".join(letters)).split("\n") if letters else []
+    return [
+        folded if len(folded) >= SHORTEST_INSIDE else f"={plain}"
+        for plain, folded in zip(letters, skeletons, strict=True)
+    ]
 
 
 def _latin(character: str) -> str:
@@ -158,22 +163,27 @@ def _word(word: str) -> Word:
     return Word(word, begins, ends, decoration=len(word) in begins)
 
 
-def _name_keys(name: str) -> tuple[list[str], bool]:
-    """What a gallery name is filed under, and whether it may stand inside longer text.
+def _name_keys(names: Sequence[str]) -> list[tuple[list[str], bool]]:
+    """What each of the gallery's names is filed under, and whether it may stand inside longer text.
 
     Every order that keeps neighbours together ("Ardern Jacinda"), and given with family name alone.
     """
-    words = _words(_spellings(name)[0])
-    if len(bare := [word for word in words if word not in TITLES]) > 1:
-        words = bare
-    orders = [words[at:] + words[:at] for at in range(min(len(words), WORDS_IN_NAME))]
-    if len(words) > 2 and not SYLLABLE.search(name):
-        orders += [[words[0], words[-1]], [words[-1], words[0]]]
-    return list(dict.fromkeys(_key("".join(order)) for order in orders if order)), len(words) > 1
+    orders, inside = list[list[str]](), list[bool]()
+    for name in names:
+        words = _words(_spellings(name)[0])
+        if len(bare := [word for word in words if word not in TITLES]) > 1:
+            words = bare
+        own = ["".join(words[at:] + words[:at]) for at in range(min(len(words), WORDS_IN_NAME))]
+        if len(words) > 2 and not SYLLABLE.search(name):
+            own += [words[0] + words[-1], words[-1] + words[0]]
+        orders.append(own)
+        inside.append(len(words) > 1)
+    keys = iter(_keys([order for own in orders for order in own]))
+    return [(list(dict.fromkeys(islice(keys, len(own)))), longer) for own, longer in zip(orders, inside, strict=True)]
 
 
 def _candidates(spelled: str) -> Iterator[tuple[str, bool]]:
-    """The keys that a name in `spelled` could be filed under, and whether all around it is decoration."""
+    """The letters that a name in `spelled` could be of, and whether all around them is decoration."""
     words = [_word(word) for word in _words(spelled)]
     leading, trailing = 0, len(words) - 1
     while leading < len(words) - 1 and words[leading].decoration:
@@ -186,24 +196,24 @@ def _candidates(spelled: str) -> Iterator[tuple[str, bool]]:
             whole = first <= leading and last >= trailing
             if last == first:
                 inside = [(begin, stop) for begin in start.begins for stop in start.ends if begin < stop]
-                yield from ((_key(start.text[begin:stop]), whole) for begin, stop in inside)
+                yield from ((start.text[begin:stop], whole) for begin, stop in inside)
                 continue
             heads = [start.text[begin:] for begin in start.begins if begin < len(start.text)]
             for head, tail in product(heads, [end.text[:stop] for stop in end.ends if stop]):
-                yield _key(head + between + tail), whole
+                yield head + between + tail, whole
                 if between:
-                    yield _key(head + tail), False
+                    yield head + tail, False
             between += end.text
 
 
 def keys_of(name: str) -> list[str]:
     """Under what a gallery name is filed, for who files names elsewhere than in a NameIndex."""
-    return _name_keys(name)[0]
+    return _name_keys([name])[0][0]
 
 
 def keys_in(text: str) -> set[str]:
     """Under what the names are filed that a profile's text may claim; whether it does, a NameIndex of them tells."""
-    return {key for spelled in _spellings(text) for key, _ in _candidates(spelled)}
+    return set(_keys([letters for spelled in _spellings(text) for letters, _ in _candidates(spelled)]))
 
 
 class NameIndex:
@@ -218,17 +228,18 @@ class NameIndex:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def set(self, identity_id: str, name: str) -> None:
-        """Files the identity under `name`, in place of the name it had."""
-        keys, inside = _name_keys(name)
+    def set(self, names: Mapping[str, str]) -> None:
+        """Files identities, by their ids, under their names, in place of the names they had."""
+        filed = zip(names, _name_keys(list(names.values())), strict=True)
         with self._lock:
-            self._drop(identity_id)
-            if len(self._ids) > 2 * len(self._numbers) + WAITING:
-                self._renumber()
-            self._numbers[identity_id] = number = len(self._ids)
-            self._ids.append(identity_id)
-            for key in keys:
-                self._table.add(key if inside and key[0] != "=" else WHOLE + key, number)
+            for identity_id, (keys, inside) in filed:
+                self._drop(identity_id)
+                if len(self._ids) > 2 * len(self._numbers) + WAITING:
+                    self._renumber()
+                self._numbers[identity_id] = number = len(self._ids)
+                self._ids.append(identity_id)
+                for key in keys:
+                    self._table.add(key if inside and key[0] != "=" else WHOLE + key, number)
 
     def drop(self, identity_id: str) -> None:
         """Forgets the identity; one that is not known is no error."""
@@ -247,7 +258,8 @@ class NameIndex:
 
     def _find(self, text: str) -> list[str]:
         candidates = [candidate for spelled in _spellings(text) for candidate in _candidates(spelled)]
-        keys = [key for key, _ in candidates] + [WHOLE + key for key, whole in candidates if whole]
+        keys = _keys([letters for letters, _ in candidates])
+        keys += [WHOLE + key for key, (_, whole) in zip(keys, candidates, strict=True) if whole]
         with self._lock:
             ids = [self._ids[number] for number in self._table.find(dict.fromkeys(keys))]
         return [identity_id for identity_id in ids if identity_id is not None]

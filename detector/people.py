@@ -39,7 +39,7 @@ class Known:
     @property
     def missing(self) -> int:
         """References that have no row of any kind."""
-        return len(self.face_rows) - len(self.faces) - len(self.hashes)
+        return self.face_rows.count(None) - len(self.hash_rows) + self.hash_rows.count(None)
 
     def reference_of(self, row: int, rows: Sequence[int | None]) -> str:
         return self.identity.references[rows.index(row)].id

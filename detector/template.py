@@ -27,7 +27,12 @@ def template(embeddings: NDArray[np.float32], qualities: NDArray[np.floating] | 
 def templates(embeddings: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
     """(I, D) float32: the template of each of many identities, whose (K, D) embeddings lie one after the other, each
     identity's from its number in `starts`, (I,), on."""
-    return unit_vectors(np.add.reduceat(embeddings, starts, axis=0))
+    counts = np.diff(starts, append=len(embeddings))
+    sums = np.empty((len(starts), embeddings.shape[1]), np.float32)
+    for count in np.unique(counts).tolist():  # several times as fast as np.add.reduceat
+        alike = counts == count
+        sums[alike] = embeddings[starts[alike, None] + np.arange(count)].sum(axis=1)
+    return unit_vectors(sums)
 
 
 def reference_embedding(engine: FaceEngine, crop: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -19,6 +19,8 @@ from onnx import TensorProto, helper
 
 BLOCK = 65_536
 """Rows that are swept by one product; memory grows by so many."""
+SET_AT_ONCE = 512
+"""Rows that are made coarse and fine together: what comes of them in between stays in the processor's cache."""
 FINE = 65_536
 """Fine steps in a coarse one."""
 MOST = 127 * FINE
@@ -62,26 +64,8 @@ class Vectors:
     def set(self, rows: Rows, vectors: NDArray[np.float32]) -> None:
         """Let `rows` be `vectors`, (K, D) float32, finite."""
         numbers = np.asarray(rows, np.int64)
-        if not len(numbers):
-            return
-        step = (np.abs(vectors).max(axis=1) / MOST).astype(np.float32)
-        whole = np.rint(vectors / np.maximum(step, np.finfo(np.float32).tiny).astype(np.float64)[:, None])
-        whole = np.clip(whole, -MOST, MOST).astype(np.int32)
-        coarse = (whole + FINE // 2) >> 16
-        fine = (whole - (coarse << 16)).astype(np.int16)
-        errors = step * np.linalg.norm(fine.astype(np.float32), axis=1)
-        lengths = step * FINE * np.linalg.norm(coarse.astype(np.float32), axis=1)
-        while len(self._blocks) * BLOCK <= numbers.max():
-            self._blocks.append(self._empty())
-        places = numbers % BLOCK
-        for number in np.unique(numbers // BLOCK).tolist():
-            block, ours = self._blocks[number], numbers // BLOCK == number
-            block.error = max(block.error, float(errors[ours].max()))
-            block.length = max(block.length, float(lengths[ours].max()))
-            block.coarse[places[ours]] = coarse[ours] + 128
-            block.fine[places[ours]] = fine[ours]
-            block.step[places[ours]] = step[ours]
-        self._end = max(self._end, int(numbers.max()) + 1)
+        for start in range(0, len(numbers), SET_AT_ONCE):
+            self._set(numbers[start : start + SET_AT_ONCE], vectors[start : start + SET_AT_ONCE])
 
     def clear(self, rows: Rows) -> None:
         """Let `rows`, which were set, be zero; nothing of them stays in memory."""
@@ -120,6 +104,26 @@ class Vectors:
         blocks = range(-(-self._end // BLOCK))
         swept = self._pool.map(sweep, blocks) if len(blocks) > 1 and self._threads > 1 else map(sweep, blocks)
         return np.concatenate(list(swept))
+
+    def _set(self, numbers: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        step = (np.abs(vectors).max(axis=1) / MOST).astype(np.float32)
+        whole = np.rint(vectors / np.maximum(step, np.finfo(np.float32).tiny).astype(np.float64)[:, None])
+        whole = np.clip(whole, -MOST, MOST).astype(np.int32)
+        coarse = (whole + FINE // 2) >> 16
+        fine = (whole - (coarse << 16)).astype(np.int16)
+        errors = step * np.linalg.norm(fine.astype(np.float32), axis=1)
+        lengths = step * FINE * np.linalg.norm(coarse.astype(np.float32), axis=1)
+        while len(self._blocks) * BLOCK <= numbers.max():
+            self._blocks.append(self._empty())
+        places = numbers % BLOCK
+        for number in np.unique(numbers // BLOCK).tolist():
+            block, ours = self._blocks[number], numbers // BLOCK == number
+            block.error = max(block.error, float(errors[ours].max()))
+            block.length = max(block.length, float(lengths[ours].max()))
+            block.coarse[places[ours]] = coarse[ours] + 128
+            block.fine[places[ours]] = fine[ours]
+            block.step[places[ours]] = step[ours]
+        self._end = max(self._end, int(numbers.max()) + 1)
 
     def _empty(self) -> _Block:
         shape = (BLOCK, self.dimension)

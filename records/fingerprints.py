@@ -18,24 +18,28 @@ HASH_VERSION = 2
 
 def fingerprint_bytes(fingerprint: Fingerprint) -> bytes:
     """Raises ValueError when a hash is not 32 bytes, or a number is out of its range."""
+    picture, picture_quality, face, width, height, box = fingerprint
+    if (face is None) != (box is None):
+        raise ValueError("The fingerprint is none: a face and its box come together.")
+    if len(picture) != 32 or not (face is None or len(face) == 32):
+        raise ValueError("The fingerprint is none: a hash has 32 bytes.")
     _check(fingerprint)
-    picture, size = (fingerprint.picture, fingerprint.picture_quality), (fingerprint.width, fingerprint.height)
     try:
-        if fingerprint.face is None or fingerprint.face_box is None:
-            return HASH_LAYOUT.pack(HASH_VERSION, *picture, *size)
-        return LAYOUT.pack(VERSION, *picture, fingerprint.face, *size, *fingerprint.face_box)
+        if face is None or box is None:
+            return HASH_LAYOUT.pack(HASH_VERSION, picture, picture_quality, width, height)
+        return LAYOUT.pack(VERSION, picture, picture_quality, face, width, height, *box)
     except struct.error as error:
         raise ValueError(f"The fingerprint is none: {error}.") from error
 
 
 def fingerprint_from(data: bytes) -> Fingerprint:
     """The fingerprint of `fingerprint_bytes`. Raises ValueError for bytes that it does not make."""
-    if len(data) == HASH_LAYOUT.size and data[0] == HASH_VERSION:
-        _, picture, picture_quality, width, height = HASH_LAYOUT.unpack(data)
-        fingerprint = Fingerprint(picture, picture_quality, None, width, height, None)
-    elif len(data) == LAYOUT.size and data[0] == VERSION:
-        _, picture, picture_quality, face, width, height, *box = LAYOUT.unpack(data)
-        fingerprint = Fingerprint(picture, picture_quality, face, width, height, (box[0], box[1], box[2], box[3]))
+    if len(data) == LAYOUT.size and data[0] == VERSION:
+        _, picture, quality, face, width, height, left, top, right, bottom = LAYOUT.unpack(data)
+        fingerprint = Fingerprint(picture, quality, face, width, height, (left, top, right, bottom))
+    elif len(data) == HASH_LAYOUT.size and data[0] == HASH_VERSION:
+        _, picture, quality, width, height = HASH_LAYOUT.unpack(data)
+        fingerprint = Fingerprint(picture, quality, None, width, height, None)
     else:
         raise ValueError("a fingerprint is of another layout")
     _check(fingerprint)
@@ -43,15 +47,9 @@ def fingerprint_from(data: bytes) -> Fingerprint:
 
 
 def _check(fingerprint: Fingerprint) -> None:
-    face, box = fingerprint.face, fingerprint.face_box
-    if (face is None) != (box is None):
-        raise ValueError("The fingerprint is none: a face and its box come together.")
-    if len(fingerprint.picture) != 32 or not (face is None or len(face) == 32):
-        raise ValueError("The fingerprint is none: a hash has 32 bytes.")
-    if not 0 <= fingerprint.picture_quality <= 100:
-        raise ValueError(f"The fingerprint is none: quality {fingerprint.picture_quality}.")
-    sizes = fingerprint.width > 0 and fingerprint.height > 0
-    if not sizes or not (box is None or (box[2] > 0 and box[3] > 0 and all(map(math.isfinite, box)))):
-        raise ValueError(
-            f"The fingerprint is none: a face box {fingerprint.face_box} in {fingerprint.width}x{fingerprint.height}."
-        )
+    """Raises ValueError for a number that is out of its range."""
+    _, quality, _, width, height, box = fingerprint
+    if not 0 <= quality <= 100:
+        raise ValueError(f"The fingerprint is none: quality {quality}.")
+    if not (width > 0 and height > 0 and (box is None or (box[2] > 0 and box[3] > 0 and math.isfinite(sum(box))))):
+        raise ValueError(f"The fingerprint is none: a face box {box} in {width}x{height}.")

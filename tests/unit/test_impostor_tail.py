@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -92,6 +92,7 @@ def test_rate_and_cosine_are_each_others_inverse_and_fall(tail, exponent):
 
 
 @given(tail=TAILS)
+@example(tail=ImpostorTail(start=0.109375, rate=0.015625, slope=5.0, curvature=2.65767e-05, supported_fmr=6.1e-05))
 def test_above_the_tails_own_rate_the_cosine_is_its_start(tail):
     assert tail.cosine(0.5) == pytest.approx(tail.start)
     assert tail.fmr(-1.0) == pytest.approx(tail.rate)

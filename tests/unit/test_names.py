@@ -33,8 +33,7 @@ words = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), min_size=4, max_s
 @pytest.fixture(scope="module")
 def names():
     index = NameIndex()
-    for identity_id, name in GALLERY.items():
-        index.set(identity_id, name)
+    index.set(GALLERY)
     return index
 
 
@@ -118,18 +117,30 @@ def test_a_profile_without_names_claims_nobody(names):
 
 def test_a_renamed_identity_is_known_by_its_new_name_alone():
     index = NameIndex()
-    index.set("a", "Emmanuel Macron")
-    index.set("b", "Emmanuel Macron")
-    index.set("a", "Jacinda Ardern")
+    index.set({"a": "Emmanuel Macron"})
+    index.set({"b": "Emmanuel Macron"})
+    index.set({"a": "Jacinda Ardern"})
     assert claimed(index, "Emmanuel Macron") == {"b"}
     assert claimed(index, "Jacinda Ardern") == {"a"}
     assert len(index) == 2
 
 
+@given(names=st.lists(st.one_of(st.text(max_size=30), st.builds("{} {}".format, words, words)), max_size=8))
+def test_names_filed_together_are_filed_as_each_alone(names):
+    together = NameIndex()
+    together.set({str(number): name for number, name in enumerate(names)})
+    for name in names:
+        alone = set()
+        for number, other in enumerate(names):
+            index = NameIndex()
+            index.set({str(number): other})
+            alone |= claimed(index, name)
+        assert claimed(together, name) == alone
+
+
 def test_a_dropped_identity_leaves_nothing_behind():
     index = NameIndex()
-    for identity_id, name in GALLERY.items():
-        index.set(identity_id, name)
+    index.set(GALLERY)
     for identity_id in [*GALLERY, "unknown"]:
         index.drop(identity_id)
     assert len(index) == 0
@@ -140,7 +151,7 @@ def test_a_dropped_identity_leaves_nothing_behind():
 
 def test_names_may_change_while_other_threads_look_up(names):
     index, missed = NameIndex(), []
-    index.set("stays", "Emmanuel Macron")
+    index.set({"stays": "Emmanuel Macron"})
 
     def look_up():
         missed.extend(1 for _ in range(300) if "stays" not in claimed(index, "emmanuel.macron"))
@@ -149,7 +160,7 @@ def test_names_may_change_while_other_threads_look_up(names):
     for reader in readers:
         reader.start()
     for change in range(300):
-        index.set("stays", "Emmanuel Macron" if change % 2 else "Emmanuel Jean Macron")
+        index.set({"stays": "Emmanuel Macron" if change % 2 else "Emmanuel Jean Macron"})
     for reader in readers:
         reader.join()
     assert missed == []
@@ -176,14 +187,14 @@ def test_a_skeleton_is_its_own_skeleton(text):
 )
 def test_any_two_word_name_is_claimed_in_either_order_and_with_decoration(given_name, family_name, form):
     index = NameIndex()
-    index.set("someone", f"{given_name.title()} {family_name.title()}")
+    index.set({"someone": f"{given_name.title()} {family_name.title()}"})
     assert claimed(index, form.format(given_name, family_name)) == {"someone"}
 
 
 @given(st.text(max_size=600), st.text(max_size=60))
 def test_no_text_breaks_a_lookup(text, name):
     index = NameIndex()
-    index.set("someone", name)
+    index.set({"someone": name})
     assert {identity_id for identity_id, _ in index.claimed(text, text)} <= {"someone"}
 
 
@@ -202,8 +213,7 @@ def test_few_innocent_names_claim_someone_by_chance():
 
     index = NameIndex()
     gallery = {name() for _ in range(2000)}
-    for known in gallery:
-        index.set(known, known)
+    index.set({known: known for known in gallery})
     innocent = [other for other in (name() for _ in range(2000)) if other not in gallery]
     assert sum(bool(claimed(index, other)) for other in innocent) <= 10
 
@@ -216,8 +226,7 @@ def test_names_are_found_before_and_after_they_are_sorted_away(monkeypatch):
     monkeypatch.setattr("detector.key_table.WAITING", 10)
     index = NameIndex()
     people = {f"id{number}": f"{first} {last}" for number, (first, last) in enumerate(product(GIVEN, FAMILY))}
-    for identity_id, name in people.items():
-        index.set(identity_id, name)
+    index.set(people)
     for identity_id in list(people)[::3]:
         index.drop(identity_id)
     for number, (identity_id, name) in enumerate(people.items()):
@@ -234,8 +243,8 @@ def test_names_of_the_departed_take_no_memory_for_long(monkeypatch):
     index = NameIndex()
     for turn in range(500):
         if turn == 3:
-            index.set("bea", "Beatrix Potter")
-        index.set("ada", "Ada Lovelace")
+            index.set({"bea": "Beatrix Potter"})
+        index.set({"ada": "Ada Lovelace"})
     assert len(index._table) < 50
     assert len(index._ids) < 20
     assert claimed(index, "Ada Lovelace") == {"ada"}
