@@ -254,14 +254,17 @@ def test_who_is_under_18_writes_and_is_never_asked_for_a_photo(place):
     walk.click("Begin")
     assert page.locator("[type=file]").count() == 0
     page.fill("#words", "Somebody in another class made an account with my photo.")
-    page.fill("#email", "kid@example.org")
-    page.check("[name=agreed]")
+    assert page.locator(":checked").count() == 0, "nothing is agreed to before"
     walk.stop("words")
+    walk.click("Go on")
+    assert "Choose how long." in page.inner_text("[role=alert]")
+    page.check("[name=agreed]")
+    page.check("[name=months][value='6']")
     walk.click("Go on")
     page.check("[name=true]")
     walk.click("Send the report")
     (report,) = place.desk.report_reading.list(["specialist"], ["received"])
-    assert report.kind == "words"
+    assert (report.kind, report.months, report.consent_contact) == ("words", 6, False)
     assert walk.wrong == [] and place.complaints == []
 
 

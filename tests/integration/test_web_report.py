@@ -17,13 +17,24 @@ from likeness.console_enrolling import open_enrolling
 from records.audit import AuditFilter
 from records.database import open_database
 from records.gallery import GalleryRecords
+from records.reports.erasure import ANSWER_DAYS
 from records.reports.schema_reports import ReportAttemptRow
 from records.schema import IdentityRow, OutboxEntry
-from tests.support.console_site import MASTER, Visitor, hidden_fields, make_desk, place_of, running_site, text_of
+from tests.support.console_site import (
+    MASTER,
+    PASSWORD,
+    Visitor,
+    hidden_fields,
+    make_desk,
+    place_of,
+    running_site,
+    text_of,
+)
 from tests.support.odd_pictures import group, huge_png, landscape
 from tests.support.portraits import covered_up, fit, jpeg, read_rgb
+from web.report.consent_texts import VERSION
 from web.report.limits import PHOTOS
-from web.security import DRAFT_COOKIE
+from web.security import DRAFT_COOKIE, REPORT_UPLOADS
 
 CONSENT = {"matching": "yes", "months": "12"}
 DETAILS = {
@@ -31,7 +42,8 @@ DETAILS = {
     "accounts": "ana_real",
     "words": "I found it on Monday.",
 }
-WORDS = {"words": "Somebody uses my photo.", "links": "@x", "email": "kid@example.org", "agreed": "yes"}
+WORDS = {"words": "Somebody uses my photo.", "links": "@x", "agreed": "yes", "months": "12"}
+MAIL = {"contact": "yes", "email": "kid@example.org"}
 CODE = {"pdq": "5a" * 32, "quality": 92, "width": 800, "height": 600}
 
 
@@ -308,6 +320,16 @@ class TestPhotos:
             visitor.upload("/report/photos", {}, [("photo", "x.jpg", bytes(400_000))], form_of="/report").status == 413
         )
 
+    @pytest.mark.parametrize("path", REPORT_UPLOADS)
+    def test_are_not_even_read_where_the_draft_is_made_up_or_over(self, desk, visitor, clock, path):
+        consent(visitor)
+        over = visitor.cookies[DRAFT_COOKIE]
+        clock.pass_by(minutes=desk.settings.reports.draft_minutes)
+        for token in ("made-up", "\xff", over):
+            visitor.cookies[DRAFT_COOKIE] = token
+            sent = visitor.upload(path, {}, [("photo", "x.jpg", bytes(400_000))], form_of="/report")
+            assert sent.status == 413
+
     def test_are_looked_at_only_so_often(self, desk, site, clock, monkeypatch):
         monkeypatch.setattr(desk.enrols, "judge", lambda photos: [[EnrolmentRefused("no_face", "")] for _ in photos])
         visitor = Visitor(site)
@@ -459,11 +481,12 @@ class TestMinors:
         page = visitor.get("/report/words")
         assert 'type="file"' not in page.data.decode() and "send no photos" in text_of(page)
         assert place_of(add(visitor, ana[0], form_of="/report/words")) == "/report/words"
-        fields = WORDS | ({"guardian": "yes"} if writer == "guardian" else {})
+        fields = WORDS | MAIL | ({"guardian": "yes"} if writer == "guardian" else {})
         assert place_of(visitor.post("/report/words", fields, form_of="/report/words")) == "/report/check"
         assert place_of(send(visitor)) == "/report/sent"
         (report,) = reports_of(desk)
         assert (report.kind, report.lane, report.consent_contact) == ("words", "specialist", True)
+        assert (report.months, report.consent_text) == (12, f"{VERSION}.en")
         details = desk.report_reading.details(report.id)
         said = {"minor": "I am under 18.", "guardian": "I am a parent of this child"}[writer]
         assert details.words.startswith(said) and "Somebody uses my photo." in details.words
@@ -472,12 +495,31 @@ class TestMinors:
 
     def test_are_asked_for_what_is_missing(self, visitor):
         begin(visitor, "guardian")
-        answer = visitor.post("/report/words", {"email": "x"}, form_of="/report/words")
+        answer = visitor.post("/report/words", {"email": "x", "contact": "yes"}, form_of="/report/words")
         assert answer.status == 422
         said = text_of(answer)
         for missing in ("Write a few words", "Write the e-mail address", "Only who looks after", "we may not keep"):
             assert missing in said
+        assert "Choose how long." in said
         assert place_of(visitor.get("/report/check")) == "/report/words"
+
+    def test_agree_to_each_thing_by_itself_and_are_answered_without_an_address_too(self, desk, visitor):
+        begin(visitor, "minor")
+        page = visitor.get("/report/words").data.decode()
+        assert "checked" not in page, "nothing is agreed to before"
+        assert "is kept for so long at most" in page and f"after {ANSWER_DAYS} days" in page
+        for left_out in ("agreed", "months"):
+            fields = {name: value for name, value in WORDS.items() if name != left_out}
+            assert visitor.post("/report/words", fields, form_of="/report/words").status == 422
+        unagreed = visitor.post("/report/words", WORDS | {"email": "kid@example.org"}, form_of="/report/words")
+        assert place_of(unagreed) == "/report/check"
+        assert "How long" in text_of(visitor.get("/report/check"))
+        assert place_of(send(visitor)) == "/report/sent"
+        (report,) = reports_of(desk)
+        assert (report.consent_contact, desk.report_reading.details(report.id).contact) == (False, "")
+        mo = desk.moderators.add("lea", "Lea", "lead", PASSWORD)
+        desk.report_messages.write(report.id, "The account is gone.", mo.id)
+        assert [one.text for one in desk.report_messages.read(report.id)] == ["The account is gone."]
 
 
 class TestCodes:

@@ -6,7 +6,10 @@ import json
 from web.languages import LANGUAGES
 from web.report.consent_texts import TEXTS, VERSION, agreed_text
 
-KNOWN = {"2026-11": "558d96dbc58dfbd9b3f0a7159333982d4220f0be2b5f32c91693eb8b4f3a0d2e"}
+KNOWN = {
+    "2026-11": "558d96dbc58dfbd9b3f0a7159333982d4220f0be2b5f32c91693eb8b4f3a0d2e",
+    "2026-11b": "81777ab0cc56aaabaef2777835a52223e165f26c35eb59af0222229638ad9b7b",
+}
 """SHA-256 of the texts of each version, in all languages. A version that was in use stays here for good."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from web.languages import N_, Language
 
-VERSION = "2026-11"
+VERSION = "2026-11b"
 
 TEXTS: Mapping[str, str] = {
     "matching": N_(
@@ -22,8 +22,12 @@ TEXTS: Mapping[str, str] = {
     "months": N_(
         "I agree that what I send is kept for this purpose for so long. After that it is erased, unless I extend it."
     ),
+    "months_words": N_(
+        "I agree that what I write is kept for so long at most. Once it has been dealt with, it is erased after 30 "
+        "days."
+    ),
     "contact": N_("I agree that you write to my e-mail address when there is news about my report."),
-    "words": N_("I agree that you keep what I write here, and my e-mail address, to look into this and to answer me."),
+    "words": N_("I agree that you keep what I write here, to look into this and to answer me."),
     "minor": N_("I am under 18."),
     "guardian": N_("I am a parent of this child, or look after them."),
     "true": N_(
@@ -32,9 +36,9 @@ TEXTS: Mapping[str, str] = {
     ),
     "true_words": N_("What I say is true, as far as I know."),
 }
-"""matching, matching_hashes: the use of photos, and of the codes of photos that stay with the person; months: how long;
-contact: to be written to; words: of who is under 18, or looks after a child; minor, guardian, true: not consents, but
-statements."""
+"""matching, matching_hashes: the use of photos, and of the codes of photos that stay with the person; words: of who is
+under 18, or looks after a child; months, months_words: how long; contact: to be written to; minor, guardian, true: not
+consents, but statements."""
 
 
 def agreed_text(language: Language) -> str:
