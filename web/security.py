@@ -12,6 +12,7 @@ from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartParser
 
@@ -120,7 +121,7 @@ async def checked_form(request: Request, visit: VisitOf) -> None:
         return
     if request.url.path == UPLOAD_PATH and visit.session and visit.session.moderator.role in UPLOADERS:
         allow_bytes(request, upload_bytes(desk_of(request).settings))
-    if request.url.path in REPORT_UPLOADS and DRAFT_COOKIE in request.cookies:
+    if request.url.path in REPORT_UPLOADS and await run_in_threadpool(_writes_report, request):
         allow_bytes(request, FORM_BYTES + desk_of(request).settings.pictures.max_bytes)
     form = await request.form()
     place = own_path(_field(form.get(PLACE_FIELD)))
@@ -136,6 +137,12 @@ async def checked_form(request: Request, visit: VisitOf) -> None:
     if visit.session is None and request.url.path not in BEFORE_LOGIN:
         raise NotSignedIn(place, sent=True)
     raise forged(place)
+
+
+def _writes_report(request: Request) -> bool:
+    """Whether the browser's cookie is of a draft, and not made up to have large bodies read. Raises DatabaseAway."""
+    token = request.cookies.get(DRAFT_COOKIE)
+    return token is not None and desk_of(request).report_drafts.has(token)
 
 
 def at_report_door(request: Request) -> bool:

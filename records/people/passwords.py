@@ -1,6 +1,8 @@
-"""Passwords of moderators: which are fit, and their hashes (argon2id, RFC 9106, the library's defaults)."""
+"""Passwords of moderators and PINs of reports: which are fit, and their hashes (argon2id, RFC 9106, the library's
+defaults)."""
 
 import secrets
+import threading
 import unicodedata
 from functools import cache
 
@@ -11,6 +13,10 @@ from records.errors import UnfitPassword
 
 LEAST_CHARACTERS = 12
 HASHER = PasswordHasher()
+AT_ONCE = 4
+"""So many hashes are made or checked at the same time in a process, whoever asks: each takes 64 MiB. Others wait, not
+for long."""
+_TURNS = threading.BoundedSemaphore(AT_ONCE)
 CLEAR_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Those that nobody takes for another when they read them out."""
 
@@ -30,13 +36,15 @@ def first_password() -> str:
 
 def hashed(password: str) -> str:
     """The hash with its salt and parameters; takes some 50 ms and 64 MiB."""
-    return HASHER.hash(_bytes(password))
+    with _TURNS:
+        return HASHER.hash(_bytes(password))
 
 
 def matches(kept: str | None, password: str) -> bool:
     """Whether `kept` was made from the password; takes as long where there is none."""
     try:
-        return HASHER.verify(kept or _nobodys(), _bytes(password)) and kept is not None
+        with _TURNS:
+            return HASHER.verify(kept or _nobodys(), _bytes(password)) and kept is not None
     except (VerificationError, InvalidHashError):
         return False
 

@@ -120,6 +120,12 @@ class ReportDrafts:
             sealed = session.scalar(select(ReportDraftRow.sealed).where(*mine))
         return None if sealed is None else _opened(token, sealed)
 
+    def has(self, token: str) -> bool:
+        """Whether the token's draft is still there; opens nothing."""
+        mine = ReportDraftRow.id == _id(token), ReportDraftRow.expires_at > self._clock()
+        with self._database.read() as session:
+            return session.scalar(select(ReportDraftRow.id).where(*mine)) is not None
+
     def change(self, token: str, change: Callable[[Draft], Draft]) -> Draft | None:
         """What `change` makes of the token's draft, kept in its place; None where there is none any more. Two changes
         at once come one after another."""
