@@ -19,13 +19,20 @@ LONGEST = 60
 
 class Kept(Generic[T]):
     """What `count` gives for a moment. Once it is older than `keep`, a thread counts anew; until it has, the last
-    figures are shown. Safe to share among threads. `clock` gives the moment, aware."""
+    figures are shown. `few`: whether figures are of so little that it is counted anew each time, and waited for. Safe
+    to share among threads. `clock` gives the moment, aware."""
 
     def __init__(
-        self, count: Callable[[datetime], T], *, keep: timedelta, clock: Callable[[], datetime] = utc_now
+        self,
+        count: Callable[[datetime], T],
+        *,
+        keep: timedelta,
+        few: Callable[[T], bool] = lambda _: False,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._count = count
         self._keep = keep
+        self._few = few
         self._clock = clock
         self._lock = threading.Lock()
         self._last: tuple[datetime, T] | None = None
@@ -37,7 +44,7 @@ class Kept(Generic[T]):
         they are there. Raises what `count` raises."""
         now = self._clock()
         with self._lock:
-            last = self._last
+            last = None if self._last is None or self._few(self._last[1]) else self._last
             if last is not None and last[0] <= now < last[0] + self._keep:
                 return last[1]
             counting = self._counting or self._begin(now)

@@ -15,6 +15,9 @@ from records.casework.schema_cases import CaseRow
 from records.database import Database
 from records.kept import Kept
 
+FEW = 1000
+"""Open cases that are counted in some milliseconds: for them a page need not show older counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueCount:
@@ -40,8 +43,8 @@ class _Tally:
 
 
 class CaseCounts:
-    """May raise DatabaseAway or SchemaMismatch. `keep`: how old the counts may be before they are made anew, see Kept;
-    `clock` gives the moment, aware."""
+    """May raise DatabaseAway or SchemaMismatch. `keep`: how old counts of more than FEW cases may be before they are
+    made anew, see Kept; `clock` gives the moment, aware."""
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class CaseCounts:
     ) -> None:
         self._database = database
         self._queues = queues
-        self._tallies = Kept(self._count, keep=keep, clock=clock)
+        self._tallies = Kept(self._count, keep=keep, few=_few, clock=clock)
 
     def of_role(self, role: str) -> list[QueueCount]:
         """The queues that the role works, with its cases, in the settings' order."""
@@ -110,6 +113,10 @@ class CaseCounts:
                 for rule in self._queues
             )
         )
+
+
+def _few(tallies: Mapping[tuple[str, str], _Tally]) -> bool:
+    return sum(tally.open for tally in tallies.values()) <= FEW
 
 
 def _sum(rule: QueueRule, tallies: Mapping[tuple[str, str], _Tally], stages: Collection[str]) -> QueueCount:

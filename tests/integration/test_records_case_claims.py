@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from records.casework.case_counts import QueueCount
+from records.casework.case_counts import FEW, CaseCounts, QueueCount
 from records.casework.schema_cases import CaseRow, CaseSkipRow
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing, UnknownCase
 from tests.support.case_office import LEASE, START, Office
+from tests.support.running_service import eventually
 
 SECOND = timedelta(seconds=1)
 
@@ -219,6 +220,25 @@ def test_counts_tell_what_waits_in_each_queue_of_the_role(office):
     ]  # fmt: skip
     office.clock.pass_by(LEASE)
     assert office.counts.of_role("moderator")[0].claimed == 0
+
+
+def test_counts_of_a_few_cases_are_never_old_and_those_of_many_are_kept(office):
+    counts = CaseCounts(office.database, office.queues, keep=timedelta(hours=1), clock=office.clock)
+
+    def waiting():
+        return sum(one.open for one in counts.of_all())
+
+    assert waiting() == 0
+    office.open("first")
+    assert waiting() == 1, "seconds after it came, beside its campaign"
+    with office.database.write() as session:
+        first = session.execute(select(CaseRow.__table__)).one()._asdict()
+        session.execute(insert(CaseRow), [first | {"id": f"more-{number}"} for number in range(FEW)])
+    assert waiting() == FEW + 1
+    office.open("last")
+    assert waiting() == FEW + 1
+    office.clock.pass_by(timedelta(hours=1))
+    assert eventually(lambda: waiting() == FEW + 2)
 
 
 def test_twenty_people_at_once_never_hold_one_case(office):

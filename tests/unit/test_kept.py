@@ -14,14 +14,14 @@ KEEP = timedelta(seconds=1)
 class Counting:
     """A clock that is set, and a count that can be held up."""
 
-    def __init__(self):
+    def __init__(self, **how):
         self.now = datetime(2026, 3, 1, tzinfo=UTC)
         self.times = 0
         self.may_end = threading.Event()
         self.may_end.set()
         self.ended = threading.Event()
         self.error = None
-        self.kept = Kept(self.count, keep=KEEP, clock=lambda: self.now)
+        self.kept = Kept(self.count, keep=KEEP, clock=lambda: self.now, **how)
 
     def count(self, _moment):
         self.times += 1
@@ -36,6 +36,16 @@ class Counting:
 def test_young_figures_are_not_counted_again():
     counting = Counting()
     assert [counting.kept.get(), counting.kept.get()] == [1, 1]
+
+
+def test_few_are_counted_anew_each_time_and_waited_for_however_slow_the_last_count_was():
+    counting = Counting(few=lambda found: found < 3)
+    counting.may_end.clear()
+    threading.Timer(0.1, counting.may_end.set).start()
+    assert counting.kept.get() == 1
+    counting.may_end.clear()
+    threading.Timer(0.1, counting.may_end.set).start()
+    assert [counting.kept.get(patience=0) for _ in range(4)] == [2, 3, 3, 3]
 
 
 def test_older_ones_are_counted_anew_at_once_where_that_is_quick():
