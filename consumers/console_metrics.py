@@ -118,6 +118,11 @@ class ConsoleMetrics:
             "Seconds since all mails that were due were sent, without an error; 0 without [mail].",
             registry=registry,
         )
+        self.since_expiry = Gauge(
+            "likeness_console_seconds_since_expiry",
+            "Seconds since all whose consent had ended were erased, without an error.",
+            registry=registry,
+        )
         self.quality = QualityMetrics(registry)
         # So that a first event is an increase from 0, which an alert can see.
         for result in ("opened", "known", "unreadable"):

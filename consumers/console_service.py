@@ -6,6 +6,7 @@ Kafka may be away: the threads wait for it, and the pages work on what the datab
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Protocol
@@ -158,7 +159,15 @@ class ConsoleService:
 
     def end_consents(self, expire: Callable[[], object]) -> None:
         """Begins a thread that erases whose consent has ended, now and every minute."""
-        self._repeat("expiry", [expire], EXPIRY_SECONDS)
+        well = time.monotonic()
+
+        def expire_all() -> None:
+            nonlocal well
+            expire()
+            well = time.monotonic()
+
+        self._metrics.since_expiry.set_function(lambda: time.monotonic() - well)
+        self._repeat("expiry", [expire_all], EXPIRY_SECONDS)
 
     def keep_up(self, tasks: Sequence[Callable[[], object]]) -> None:
         """Begins a thread that does the tasks now and every hour."""
@@ -181,14 +190,18 @@ class ConsoleService:
     def _do_again(self, name: str, tasks: Sequence[Callable[[], object]], seconds: float) -> None:
         while not self._stop.is_set():
             pause = seconds
-            try:
-                for task in tasks:
+            for task in tasks:
+                try:
                     task()
-            except DatabaseAway as error:
-                pause = self._settings.gallery.retry_seconds
-                log.warning("The %s of cases waits: %s", name, error)
-            except RecordsError as error:
-                self._fail(error)
+                except DatabaseAway as error:
+                    pause = self._settings.gallery.retry_seconds
+                    log.warning("The %s of cases waits: %s", name, error)
+                    break
+                except RecordsError as error:
+                    self._fail(error)
+                    break
+                except Exception:  # a defect over one case or report must not end it for all others
+                    log.exception("The %s of cases failed. Next try in %.0f s.", name, seconds)
             self._stop.wait(pause)
 
     def _show(self, counts: Sequence[QueueCount]) -> None:

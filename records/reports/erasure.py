@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from records.announcer import Announcer, utc_now
 from records.audit import Action, AuditLog, canonical
 from records.database import Database
-from records.errors import UnknownIdentity
+from records.errors import RecordsError, UnknownIdentity
 from records.keys.keyring import MasterKey
 from records.keys.signing import SigningKeys, signed_json
 from records.reports.erased_cases import erase_from_cases, erase_written, late_ones, late_own_accounts
@@ -84,15 +84,17 @@ class Erasure:
             return [row.id for row in session.scalars(ended) if _end_of(row) <= now]
 
     def expire(self, now: datetime) -> int:
-        """Erases what is due; how many reports. Closes the cases that came in late about somebody who is erased."""
-        ended = 0
+        """Erases what is due; how many reports. Closes the cases that came in late about somebody who is erased. A
+        defect over one report is raised, in an ExceptionGroup, once the others are erased."""
+        ended, failed = 0, list[Exception]()
         for report_id in self.due(now):
-            with self._database.write() as session:
-                report = session.get_one(ReportRow, report_id, with_for_update=True)
-                if report.receipt is None and _end_of(report) <= now:  # else it was extended, or withdrawn, meanwhile
-                    request: ErasureRequest = "refused" if report.state == "refused" else "expired"
-                    self._erase(session, self._new(report, report.identity_id, request), report, "system")
-                    ended += 1
+            try:
+                ended += self._expire(report_id, now)
+            except RecordsError:
+                raise
+            except Exception as error:  # nobody's face goes on matching for what is wrong with another's report
+                error.add_note(f"{report_id} could not be erased.")
+                failed.append(error)
         with self._database.read() as session:
             late, own = late_ones(session, now), late_own_accounts(session)
         for identity_id in late:
@@ -103,6 +105,8 @@ class Erasure:
                 erase_written(session, own, now)
         if ended or late or own:
             self._database.empty_log()
+        if failed:
+            raise ExceptionGroup("Reports that are over could not be erased", failed)
         return ended
 
     def again(self, erased: Erased, by: str) -> bool:
@@ -129,6 +133,16 @@ class Erasure:
         oldest_first = select(ErasureRow).order_by(ErasureRow.at, ErasureRow.id)
         with self._database.read() as session:
             return [erased_of(row) for row in session.scalars(oldest_first)]
+
+    def _expire(self, report_id: str, now: datetime) -> bool:
+        """False for what was extended, or withdrawn, meanwhile."""
+        with self._database.write() as session:
+            report = session.get_one(ReportRow, report_id, with_for_update=True)
+            if report.receipt is not None or _end_of(report) > now:
+                return False
+            request: ErasureRequest = "refused" if report.state == "refused" else "expired"
+            self._erase(session, self._new(report, report.identity_id, request), report, "system")
+            return True
 
     def _new(self, report: ReportRow | None, identity_id: str | None, request: ErasureRequest) -> Erased:
         report_id = None if report is None else report.id

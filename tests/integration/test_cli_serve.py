@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from consumers import console_service
 from consumers.case_feed import new_case
 from consumers.console_service import ConsoleService
 from consumers.kafka import make_consumer
@@ -178,3 +179,22 @@ def test_pages_that_are_no_longer_answered_fail_the_probes_so_that_the_process_i
         assert metric(settings, "likeness_console_ready") == 0
         stop.set()
         waiting.join()
+
+
+def test_expiry_goes_on_after_a_defect_and_tells_since_when_it_has_failed(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(console_service, "EXPIRY_SECONDS", 0.05)
+    settings, rounds, defects = console_settings(Nowhere, tmp_path / "home", None), [], ["A defect over one report."]
+
+    def expire():
+        rounds.append(time.monotonic())
+        if defects:
+            raise ValueError(*defects)
+
+    with ConsoleService(settings, threading.Event()) as service:
+        service.end_consents(expire)
+        eventually(lambda: len(rounds) > 5)
+        failed_for = metric(settings, "likeness_console_seconds_since_expiry")
+        assert failed_for >= rounds[5] - rounds[0]
+        defects.clear()
+        eventually(lambda: metric(settings, "likeness_console_seconds_since_expiry") < failed_for)
+    assert "ValueError: A defect over one report." in caplog.text

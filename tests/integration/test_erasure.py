@@ -160,6 +160,18 @@ def test_consent_that_ends_ends_matching_by_itself(here, database, remains):
     assert here.erasure.expire(ends) == 0
 
 
+def test_a_defect_over_one_report_keeps_nobody_else_matching(here, database):
+    (spoilt, about), (taken, _) = here.protect(), here.protect()
+    here.case("case-spoilt", about)
+    with database.write() as session:
+        session.get_one(CaseRow, "case-spoilt").evidence = "{"
+    ends = here.reading.get(taken.report_id).ends_at
+    with pytest.raises(ExceptionGroup) as failed:
+        here.erasure.expire(ends)
+    assert [one.__notes__ for one in failed.value.exceptions] == [[f"{spoilt.report_id} could not be erased."]]
+    assert [here.reading.get(one.report_id).state for one in (spoilt, taken)] == ["protecting", "expired"]
+
+
 def test_a_refused_report_is_erased_when_the_time_for_an_answer_is_over(here, remains):
     taken = here.report()
     here.review.refuse(taken.report_id, "lea", "other")
