@@ -202,7 +202,10 @@ class TestHowItStands:
         protect(desk, clock, taken, months=6)
         clock.now = months_later(clock(), 6)
         enter(reporter, taken)
-        assert "Your consent has ended" in said(reporter)
+        page = said(reporter)
+        assert "Your consent has ended" in page and "we may still look for you" in page
+        assert "Take it all back" in page and "Go on being protected" not in page
+        assert "Erase everything now" in said(reporter, f"{STATUS}/withdraw")
         desk.erasure.expire(clock())
         page = said(reporter)
         assert "Your consent ended on May 22, 2027" in page and "Download the receipt" in page
