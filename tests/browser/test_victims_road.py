@@ -1,19 +1,26 @@
 """The whole road of a victim, in a real browser and through the real processes: she reports on her telephone, a lead
-approves, a stranger's upload is flagged, an earlier one is found; she sees that it helped, takes it back, is gone."""
+approves, a stranger's upload is flagged, an earlier one is found, somebody who reports her photos as theirs is refused
+and learns nothing; she sees that it helped, takes it back, is gone from every file."""
 
+import base64
+import io
+import json
 import re
 import time
 from contextlib import closing, contextmanager
 
 import pytest
+from PIL import Image
 
-from demo.broker import EmbeddedBroker, free_port
+from demo.broker import free_port
 from demo.victim import held_up
+from likeness.raw_search import search, text_needles
 from records.database import open_database
 from records.errors import UnknownCase
 from tests.browser.workplace import DESKTOP, PHONE, Clock, Workplace
 from tests.support.console_process import KEY, ConsoleProcess
 from tests.support.console_site import MASTER, PASSWORD
+from tests.support.kafka_broker import ApacheKafka
 from tests.support.legs import running_leg
 from tests.support.program import Program
 from tests.support.running_service import (
@@ -30,6 +37,7 @@ from tests.support.running_service import (
 from web.desk import open_desk
 
 CONTACT = "jacinda@example.org"
+WORDS = "My sister found my holiday photo there on Tuesday."
 OWN = "acct-her-own"
 REFERENCES = "likeness_gallery_references"
 SOON = 60.0
@@ -43,14 +51,15 @@ class LookBackProcess(ServiceProcess):
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory):
-    yield from running_leg("embedded broker", lambda: EmbeddedBroker(tmp_path_factory.mktemp("tansu")))
+def kafka(tmp_path_factory):
+    """Apache Kafka: the embedded broker has no files to search."""
+    yield from running_leg("Apache Kafka", lambda: ApacheKafka(tmp_path_factory.mktemp("kafka")))
 
 
 @pytest.fixture
-def settings(embedded, tmp_path, models):
+def settings(kafka, tmp_path, models):
     return service_settings(
-        embedded,
+        kafka,
         tmp_path / "home",
         models,
         keys=KEY,
@@ -63,7 +72,7 @@ def settings(embedded, tmp_path, models):
 
 @contextmanager
 def platform(settings, chromium):
-    """The processes as a platform runs them, and browsers that come to their pages."""
+    """The processes as a platform runs them, and browsers that come to their pages; `logs`: what the processes say."""
     make_topics(settings)
     console = again(settings, http={"port": free_port()})
     look_back = again(settings, http={"port": free_port()})
@@ -74,7 +83,8 @@ def platform(settings, chromium):
         address = processes[1].address
         with closing(open_database(settings.database_url)) as database:
             desk = open_desk(settings, database, MASTER)
-            yield Workplace(desk, Clock(), address, chromium.browser, database)
+            place = Workplace(desk, Clock(), address, chromium.browser, database)
+            yield place, lambda: "".join(line for process in processes for line in process.log)
     finally:
         for process in processes:
             process.stop()
@@ -100,48 +110,83 @@ class Stranger:
         return self.topics.until(lambda: self.topics.of(event_id, "review"), SOON)[0]
 
 
-def test_a_victims_whole_road(settings, chromium, portraits, tmp_path):
-    hers, another = (portraits[f"person_b_{number}.jpg"].read_bytes() for number in (1, 2))
-    (tmp_path / "me.jpg").write_bytes(hers)
-    with platform(settings, chromium) as place, closing(Stranger(settings)) as stranger:
-        earlier, verdict = stranger.uploads(hers, "acct-early-thief")
+def test_a_victims_whole_road(settings, kafka, chromium, portraits, tmp_path):
+    hers, another, abusers = (portraits[f"person_{name}.jpg"].read_bytes() for name in ("b_1", "b_2", "a_1"))
+    hand, others_hand = tmp_path / "hand", tmp_path / "others-hand"
+    for folder in (hand, others_hand):
+        folder.mkdir()
+        (folder / "me.jpg").write_bytes(hers)
+    (hand / "another.jpg").write_bytes(another)
+    stolen, stolen_too = (saved_anew(photo) for photo in (hers, another))
+    with platform(settings, chromium) as (place, logs), closing(Stranger(settings)) as stranger:
+        earlier, verdict = stranger.uploads(stolen, "acct-early-thief")
         assert verdict == "clear", "nobody protects her yet"
-        stranger.uploads(hers, OWN)
+        stranger.uploads(stolen, OWN)
 
-        telephone = place.seat(viewport=PHONE, device_scale_factor=2, has_touch=True, is_mobile=True)
-        number, pin = report(place, telephone, tmp_path, another)
+        telephone = on_telephone(place)
+        number, pin = report(place, telephone, hand, another, CONTACT)
+        open_report(place, telephone, number, pin)
+        keep_copy(telephone, hand)
         assert metric(settings, REFERENCES) == 0, "nothing is in the gallery before somebody approves"
-        approve(place, number)
+        lead = lead_at_work(place)
+        approve(place, lead, number)
 
         eventually(lambda: metric(settings, REFERENCES) == 1, SOON)
-        later, verdict = stranger.uploads(another, "acct-late-thief")
+        later, verdict = stranger.uploads(stolen_too, "acct-late-thief")
         assert verdict == "review"
         flagged, looked_back = stranger.review(later), stranger.review(earlier)
         assert (flagged["trigger"], looked_back["trigger"]) == ("upload", "look_back")
         for found, kind in ((flagged, "same_person"), (looked_back, "same_picture")):
             assert (found["findings"][0]["kind"], found["findings"][0]["identity_name"]) == (kind, number)
-        assert stranger.uploads(another, OWN)[1] == "clear", "her own account is never flagged"
+        assert stranger.uploads(stolen_too, OWN)[1] == "clear", "her own account is never flagged"
         confirm(place.desk, flagged["review_id"])
 
-        assert "Action was taken 1 time" in status(place, telephone, number, pin)
+        abuser = on_telephone(place)
+        case = report(place, abuser, others_hand, abusers, "somebody.else@example.org")
+        refuse(place, lead, case[0], number)
+        assert metric(settings, REFERENCES) == 1, "what an abuser sends never reaches the gallery"
+        learned = open_report(place, abuser, *case)
+        assert "cannot do what you ask for" in learned
+        assert not re.search(rf"protected|already|alike|match|{number}", learned.split("Messages")[0])
+
+        assert "Action was taken 1 time" in status(place, telephone)
         for said in ("same_person", "similar", "acct-late-thief", "acct-early-thief"):
             assert said not in telephone.content(), "whom, where and how strongly is told to nobody"
+        segments = log_segments(settings, kafka)
+        identity_id = flagged["findings"][0]["identity_id"]
+        parts = [identity_id[start : start + 8] for start in range(4, 36, 8)]  # compression may break the whole
+        assert lies_in([settings.home], [number]), "the search looks where the rows are"
+        assert lies_in(segments, parts), "and where the messages are"
 
         receipt = withdraw(telephone)
         withdrawn = time.monotonic()
         assert number in receipt
         eventually(lambda: metric(settings, REFERENCES) == 0, GONE)
         print(f"The consumer had forgotten her {time.monotonic() - withdrawn:.1f} s after she was shown the receipt.")
-        assert stranger.uploads(another, "acct-late-thief")[1] == "clear"
-        assert stranger.uploads(hers, "acct-early-thief")[1] == "clear"
+        assert stranger.uploads(stolen_too, "acct-late-thief")[1] == "clear"
+        assert stranger.uploads(stolen, "acct-early-thief")[1] == "clear"
         assert place.complaints == []
-    ended = verify(settings, number, tmp_path / "me.jpg")
-    assert ended.code == 0, ended.out + ended.err
-    assert "Nothing that can be read is left" in ended.out
+        photos = [*hand.glob("*.jpg"), *others_hand.glob("*.jpg")]
+        assert len(photos) == 7
+        assert [*settings.home.rglob("*.db-wal")], "the database is at work"
+        assert_gone(settings, number, segments, photos)
+    assert not any(said in logs() for said in (CONTACT, WORDS, number, pin, OWN))
 
 
-def report(place, page, folder, another):
-    """She reports, as anybody would; the case number and the PIN that she is shown."""
+def saved_anew(photo):
+    """The picture as whoever copies it uploads it, which is the platform's: what is of her own file is hers alone."""
+    encoded = io.BytesIO()
+    Image.open(io.BytesIO(photo)).save(encoded, "JPEG", quality=85)
+    return encoded.getvalue()
+
+
+def on_telephone(place):
+    return place.seat(viewport=PHONE, device_scale_factor=2, has_touch=True, is_mobile=True)
+
+
+def report(place, page, hand, face, contact):
+    """Somebody reports with `me.jpg`, and their face before the camera; the case number and the PIN that they are
+    shown. `hand`: the folder of their photos."""
 
     def go_on(text):
         with page.expect_navigation():
@@ -155,16 +200,17 @@ def report(place, page, folder, another):
     page.check("[name=matching]")
     page.check("[name=months][value='12']")
     page.check("[name=contact]")
-    page.fill("#email", CONTACT)
+    page.fill("#email", contact)
     go_on("Go on")
-    page.set_input_files("#photo", str(folder / "me.jpg"))
+    page.set_input_files("#photo", str(hand / "me.jpg"))
     page.wait_for_selector(".photos li")
     go_on("Go on")
     page.fill("#links", "acct-early-thief")
     page.fill("#accounts", OWN)
+    page.fill("#words", WORDS)
     go_on("Go on")
-    (folder / "held.jpg").write_bytes(held_up(another, page.inner_text(".code")))
-    page.set_input_files("#photo", str(folder / "held.jpg"))
+    (hand / "held.jpg").write_bytes(held_up(face, page.inner_text(".code")))
+    page.set_input_files("#photo", str(hand / "held.jpg"))
     go_on("Send this photo")
     go_on("Go on")
     page.check("[name=true]")
@@ -172,8 +218,25 @@ def report(place, page, folder, another):
     return page.inner_text("#number"), page.inner_text("#pin")
 
 
-def approve(place, number):
-    """A lead looks at the report in the console, and approves it."""
+def open_report(place, page, number, pin):
+    """What the status page says, once case number and PIN were typed."""
+    place.go(page, "/report/status")
+    page.fill("[name=number]", number.lower().replace("-", " "))
+    page.fill("[name=pin]", pin)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Open my report").click()
+    return page.inner_text("main")
+
+
+def keep_copy(page, hand):
+    """Downloads all that is held of her, and puts the pictures of it into her hand: those that we made of hers."""
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all that we hold about you").click()
+    for number, picture in enumerate(json.loads(download.value.path().read_text())["pictures"]):
+        (hand / f"copy-{number}.jpg").write_bytes(base64.b64decode(picture["jpeg"]))
+
+
+def lead_at_work(place):
     place.desk.moderators.add("lea", "Lea Berg", "lead", PASSWORD)
     page = place.seat(viewport=DESKTOP)
     place.go(page, "/login")
@@ -181,16 +244,39 @@ def approve(place, number):
     page.fill("[name=password]", PASSWORD)
     with page.expect_navigation():
         page.keyboard.press("Enter")
+    return page
+
+
+def check_oldest(place, page, number):
+    """What the console says of the report that a lead begins to check."""
     place.go(page, "/reports")
     with page.expect_navigation():
-        page.keyboard.press("n")  # check the oldest
-    assert number in page.inner_text("main")
+        page.keyboard.press("n")
+    said = page.inner_text("main")
+    assert number in said
+    return said
+
+
+def approve(place, page, number):
+    """A lead looks at the report in the console, and approves it."""
+    check_oldest(place, page, number)
     page.keyboard.press("1")
     for box in page.locator("[data-panel=approve] [name=seen]").all():
         box.check()
     with page.expect_navigation():
         page.get_by_role("button", name="Protect").click()
     assert "They are protected" in page.inner_text("main")
+
+
+def refuse(place, page, number, known):
+    """A lead is warned of a face that is not the sender's and of whom the gallery knows, and refuses."""
+    said = check_oldest(place, page, number)
+    assert "This may be somebody else’s face." in said and f"This face is protected already, as {known}" in said
+    page.keyboard.press("2")
+    page.check("[data-panel=refuse] [value=already_protected]")
+    with page.expect_navigation():
+        page.locator("[data-panel=refuse] button.primary").click()
+    assert "The report is refused." in page.inner_text("main")
 
 
 def confirm(desk, case_id):
@@ -210,13 +296,9 @@ def confirm(desk, case_id):
     eventually(lambda: desk.cases.get(case_id).state == "closed", SOON)
 
 
-def status(place, page, number, pin):
-    """What her status page says, once she has typed case number and PIN."""
+def status(place, page):
+    """What her status page says, once she has opened it."""
     place.go(page, "/report/status")
-    page.fill("[name=number]", number.lower().replace("-", " "))
-    page.fill("[name=pin]", pin)
-    with page.expect_navigation():
-        page.get_by_role("button", name="Open my report").click()
     assert "You are protected" in page.inner_text("h1")
     return page.inner_text("main")
 
@@ -233,9 +315,23 @@ def withdraw(page):
     return download.value.path().read_text()
 
 
-def verify(settings, number, photo):
-    """`likeness erasure verify`, which also searches the database's raw bytes for her photo and her address."""
+def log_segments(settings, kafka):
+    """The folders of our topics, and of the broker's own."""
+    prefix = settings.topics.uploads.partition("-")[0]
+    return [*kafka._folder.rglob(f"{prefix}-*"), *kafka._folder.rglob("__*")]
+
+
+def lies_in(paths, texts):
+    return any(search(paths, {"text": [needle for text in texts for needle in text_needles(text)]}))
+
+
+def assert_gone(settings, number, segments, photos):
+    """`likeness erasure verify`, which also searches the raw bytes of all files that the road has written, of the
+    database with its log and of the broker, for her photos, what she wrote and her address."""
     variables = {name: text for name, text in environment(settings).items() if name.startswith("LIKENESS_")}
-    program = Program(settings.home, **variables)
-    database = settings.database_url.removeprefix("sqlite:///")
-    return program("erasure", "verify", number, "--files", database, "--photo", photo, "--text", CONTACT)
+    looked = [word for one in (settings.home, *segments) for word in ("--files", str(one))]
+    looked += [word for one in photos for word in ("--photo", str(one))]
+    looked += [word for one in (CONTACT, WORDS) for word in ("--text", one)]
+    ended = Program(settings.home, **variables)("erasure", "verify", number, *looked)
+    assert ended.code == 0, ended.out + ended.err
+    assert "Nothing that can be read is left" in ended.out
