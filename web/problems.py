@@ -77,6 +77,20 @@ def not_found() -> Problem:
     )
 
 
+def draft_gone(begin: str) -> Problem:
+    """The report that a browser wrote at is sent or erased. `begin`: the path where another one begins."""
+    return Problem(
+        410,
+        "draft_gone",
+        N_("Your report is not here any more"),
+        N_(
+            "What is not sent is erased after a while, to protect you. Have you sent it already? Then look at it with "
+            "your case number and PIN."
+        ),
+        Way(N_("Begin again"), begin),
+    )
+
+
 def stale_form(status: int) -> Problem:
     """A form that is not as our pages send it."""
     title = N_("This form could not be read")

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from config import Settings
@@ -23,7 +24,7 @@ from web.desk import Desk
 from web.headers import DISCARDED_BYTES, FORM_BYTES, allow_bytes
 from web.languages import Language, choose_language
 from web.preferences import Preferences
-from web.problems import NotSignedIn, forbidden, forged, not_found, stale_form
+from web.problems import NotSignedIn, draft_gone, forbidden, forged, not_found, stale_form
 
 MultiPartParser.spool_max_size = DISCARDED_BYTES  # photos stay in memory: /tmp would keep them in the clear
 SESSION_COOKIE = "__Host-likeness"
@@ -121,9 +122,18 @@ async def checked_form(request: Request, visit: VisitOf) -> None:
         return
     if request.url.path == UPLOAD_PATH and visit.session and visit.session.moderator.role in UPLOADERS:
         allow_bytes(request, upload_bytes(desk_of(request).settings))
-    if request.url.path in REPORT_UPLOADS and await run_in_threadpool(_writes_report, request):
-        allow_bytes(request, FORM_BYTES + desk_of(request).settings.pictures.max_bytes)
-    form = await request.form()
+    gone = False
+    if request.url.path in REPORT_UPLOADS and DRAFT_COOKIE in request.cookies:
+        # looked up first: the cookie may be made up, to have large bodies read
+        gone = not await run_in_threadpool(desk_of(request).report_drafts.has, request.cookies[DRAFT_COOKIE])
+        if not gone:
+            allow_bytes(request, FORM_BYTES + desk_of(request).settings.pictures.max_bytes)
+    try:
+        form = await request.form()
+    except HTTPException as error:
+        if gone and error.status_code == 413:
+            raise draft_gone(REPORT_PATH) from None
+        raise
     place = own_path(_field(form.get(PLACE_FIELD)))
     if not _from_our_page(request):
         raise forged("/")
@@ -137,12 +147,6 @@ async def checked_form(request: Request, visit: VisitOf) -> None:
     if visit.session is None and request.url.path not in BEFORE_LOGIN:
         raise NotSignedIn(place, sent=True)
     raise forged(place)
-
-
-def _writes_report(request: Request) -> bool:
-    """Whether the browser's cookie is of a draft, and not made up to have large bodies read. Raises DatabaseAway."""
-    token = request.cookies.get(DRAFT_COOKIE)
-    return token is not None and desk_of(request).report_drafts.has(token)
 
 
 def at_report_door(request: Request) -> bool:

@@ -327,8 +327,9 @@ class TestPhotos:
         clock.pass_by(minutes=desk.settings.reports.draft_minutes)
         for token in ("made-up", "\xff", over):
             visitor.cookies[DRAFT_COOKIE] = token
-            sent = visitor.upload(path, {}, [("photo", "x.jpg", bytes(400_000))], form_of="/report")
-            assert sent.status == 413
+            sent = visitor.upload(path, {}, [("photo", "x.jpg", bytes(21_000_000))], form_of="/report")
+            assert sent.status == 410, "said without a look at how much came"
+            assert "Your report is not here any more" in text_of(sent)
 
     def test_are_looked_at_only_so_often(self, desk, site, clock, monkeypatch):
         monkeypatch.setattr(desk.enrols, "judge", lambda photos: [[EnrolmentRefused("no_face", "")] for _ in photos])

@@ -10,7 +10,7 @@ from records.reports.contents import ReportKind
 from records.reports.drafts import Draft
 from web.desk import Desk
 from web.languages import N_
-from web.problems import Elsewhere, Problem, Way
+from web.problems import Elsewhere, Way, draft_gone
 from web.rendering import render
 from web.security import DRAFT_COOKIE, REPORT_PATH, DeskOf
 
@@ -54,7 +54,7 @@ class Writing:
         """As ReportDrafts.change. Raises Problem when the draft was forgotten meanwhile."""
         draft = desk.report_drafts.change(self.token, change)
         if draft is None:
-            raise _gone()
+            raise draft_gone(REPORT_PATH)
         return draft
 
 
@@ -68,7 +68,7 @@ def at(step: Step) -> Callable[..., Writing]:
     def writing(request: Request, desk: DeskOf) -> Writing:
         found = draft_of(request, desk)
         if found is None:
-            raise _gone()
+            raise draft_gone(REPORT_PATH)
         first = first_open(found.draft)
         way = WAYS[found.draft.kind]
         if first is None or step not in way or way.index(step) > way.index(first):
@@ -106,16 +106,3 @@ def step_page(
     here = way.index(step)
     before = way[here - 1].path if here else REPORT_PATH
     return render(request, template, status, step=step, way=way, here_step=here, before=before, draft=draft, **values)
-
-
-def _gone() -> Problem:
-    return Problem(
-        410,
-        "draft_gone",
-        N_("Your report is not here any more"),
-        N_(
-            "What is not sent is erased after a while, to protect you. Have you sent it already? Then look at it with "
-            "your case number and PIN."
-        ),
-        BEGIN,
-    )
