@@ -342,6 +342,7 @@ class TestWithdrawing:
             enter(visitor, taken)
             with desk.report_access._database.write() as session:
                 session.execute(update(harmed.class_).values({harmed: bytes(64)}))
+            assert "Take it all back" in said(visitor)
             sent = visitor.post(f"{STATUS}/withdraw", {"sure": "true"}, form_of=f"{STATUS}/withdraw")
             assert place_of(sent) == f"{STATUS}?done=withdrawn"
             assert "Everything is erased" in said(visitor)

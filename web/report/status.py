@@ -1,5 +1,6 @@
 """How a report stands, in plain words: 1. case number and PIN  2. what happened and what comes next  3. messages."""
 
+import logging
 import math
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from records.errors import LoginLocked, ReportErased, ReportRefused, WrongPin
+from records.errors import LoginLocked, MasterKeyError, ReportErased, ReportRefused, SealBroken, WrongPin
 from records.reports.erasure import ANSWER_DAYS
 from records.reports.messages import TEXT_LENGTH
 from records.reports.reading import Report
@@ -39,6 +40,8 @@ WRONG = N_(
 )
 """The same for a report that is locked: who guesses shall not learn which there are."""
 TOO_OFTEN = N_("Too many attempts from your network. Wait %(seconds)s seconds, then try again.")
+
+log = logging.getLogger(__name__)
 
 
 def pin_limit(request: Request, desk: Desk) -> RateLimit:
@@ -126,6 +129,11 @@ def _shown(
     now = desk.clock()
     protecting = report.state == "protecting" and report.ends_at is not None and report.ends_at > now
     remind = timedelta(days=desk.settings.reports.remind_days)
+    try:
+        messages = desk.report_messages.read(report.id)
+    except (MasterKeyError, SealBroken) as error:  # whose key is lost can still take it all back
+        log.error("A reporter cannot read their messages: %s", error, extra={"report_id": report.id})
+        messages = None
     return render(
         request,
         "report_status.html",
@@ -136,7 +144,7 @@ def _shown(
         ends_soon=protecting and report.ends_at is not None and report.ends_at <= now + remind,
         erased=report.receipt is not None,
         days=ANSWER_DAYS,
-        messages=desk.report_messages.read(report.id),
+        messages=messages,
         length=TEXT_LENGTH,
         minutes=desk.settings.reports.session_minutes,
         done=done,
