@@ -60,7 +60,7 @@ Action = Literal[
     # subject: the report's id
     "report_received",
     "report_viewed",  # it was opened by a moderator; pictures of it: face_viewed
-    "report_decided",  # details: approved, refused or closed, and the reason
+    "report_decided",  # details: approved, refused, closed or to_specialists, and the reason
     "report_withdrawn",
     "report_changed",  # details: what
     "report_expired",

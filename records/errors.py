@@ -279,9 +279,9 @@ class PhotosUnseen(RecordsError):
 
 class ReportRefused(Refused):
     """What was asked of a report cannot be done. `reason`, of a moderator: report_decided, not_your_lane,
-    refusal_reason_missing, no_proof, nothing_to_protect, nothing_to_close, unlike or unseen; of a reporter:
-    not_protecting, no_consent, not_longer, unfit_contact or too_many_lines; of both: message_empty, message_too_long or
-    too_many_messages."""
+    refusal_reason_missing, with_specialists, no_proof, nothing_to_protect, nothing_to_close, unlike or unseen; of a
+    reporter: not_protecting, no_consent, not_longer, unfit_contact or too_many_lines; of both: message_empty,
+    message_too_long or too_many_messages."""
 
 
 class TooManyReports(RecordsError):

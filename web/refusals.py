@@ -250,6 +250,12 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("Nobody was protected: there is no photo that could be compared. Take one in again, or refuse the report."),
         REPORTS,
     ),
+    "with_specialists": Refusal(
+        409,
+        N_("The specialists have this report"),
+        N_("Nothing was changed: it was handed to them before, and its photos are erased. Take the next report."),
+        REPORTS,
+    ),
     "nothing_to_close": Refusal(
         409,
         N_("This report is approved or refused"),

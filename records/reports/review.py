@@ -1,4 +1,5 @@
-"""A moderator decides on a report: it becomes an identity of the gallery, it is refused, or, a minor's, it is closed.
+"""A moderator decides on a report: it becomes an identity of the gallery, it is refused, a minor's goes to the
+specialists and is closed.
 
 Nothing of a report is in the gallery before `approve`, which moves the photos from the report's data key to that of the
 new identity in one transaction with the report's state.
@@ -26,6 +27,8 @@ from records.reports.schema_reports import ReportPhotoRow, ReportRow
 
 VICTIMS_REACH = 1
 """Known to few: nobody may tell a victim's name, so nobody claims it."""
+MINOR_SIGNS = ("says_under_18", "looks_under_18")
+"""Why somebody who reports as an adult is taken for a minor."""
 VOUCHED = ("trusted_flagger", "platform")
 """The lanes of which the sender may have made sure who the person is."""
 
@@ -110,6 +113,23 @@ class ReportReview:
         if reason not in self._reasons:
             raise ReportRefused("refusal_reason_missing", f"{reason!r} is no reason to refuse a report.")
         self._end(report_id, by, "refused", reason)
+
+    def to_specialists(self, report_id: str, by: str, sign: str) -> None:
+        """From now on it is a minor's report in words, which specialists read. Erases photos, hashes, challenge and all
+        that was made of them at once. sign: one of MINOR_SIGNS. Raises ReportRefused: with_specialists where it is
+        already, refusal_reason_missing for any other sign."""
+        if sign not in MINOR_SIGNS:
+            raise ReportRefused("refusal_reason_missing", f"{sign!r} is no sign of a minor.")
+        with self._database.write() as session:
+            row = _open_row(session, report_id)
+            if row.kind == "words":
+                raise ReportRefused("with_specialists", f"{report_id} is with the specialists already.")
+            row.kind, row.lane, row.state = "words", "specialist", "received"
+            _erase_photos(session, report_id)
+            session.flush()
+            told = {"decision": "to_specialists", "reason": sign}
+            self._audit.append_in(session, by, "report_decided", report_id, told)
+        self._database.empty_log()
 
     def close(self, report_id: str, by: str) -> None:
         """Of a minor's report, which has words only: it is handled. Raises ReportRefused: nothing_to_close for any

@@ -85,3 +85,19 @@ def test_it_works_without_scripts(place, send):
     assert place.desk.report_reading.get(report).state == "protecting"
     noted = [one.action for one in place.desk.audit.read(report)]
     assert "picture_revealed" in noted and noted.count("face_viewed") == 2
+
+
+def test_whoever_writes_that_they_are_a_child_is_handed_to_the_specialists_by_keyboard(place, send):
+    place.hire("mo")
+    child = send("person_b_1.jpg", "person_b_2.jpg")
+    keys = Keys(place.go(place.seat("mo"), "/reports"))
+    keys.go_on("n")
+    keys.press("3")
+    assert not keys.page.locator(".likeness").count(), "it does not matter whose face it is"
+    keys.press("Enter")
+    assert place.path(keys.page) == f"/reports/{child}", "nothing is sent without a sign"
+    keys.press("1")
+    keys.go_on("Enter")
+    assert "The specialists have the report." in keys.page.inner_text("main")
+    assert place.desk.report_reading.get(child).lane == "specialist"
+    assert place.desk.report_reading.photo_ids(child, "face") == []

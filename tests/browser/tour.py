@@ -200,6 +200,7 @@ def stops(place: Workplace, cases: dict[str, str]) -> Iterator[Stop]:
     yield Stop("report_review", "mo", honest, (key("b"),))
     yield Stop("report_approval", "mo", f"{honest}?contact=true", (key("b", "1"), wait(".likeness .bar")))
     yield Stop("report_abusive", "mo", f"/reports/{cases['report_abusive']}", (key("b", "2"), wait(".likeness .bar")))
+    yield Stop("report_specialists", "mo", honest, (key("b", "3"),))
     yield Stop("report_hashes", "mo", f"/reports/{cases['report_hashes']}", (key("1"),))
     yield Stop("report_again", "lea", f"/reports/{cases['report_again']}", (key("b", "f"),))
     yield Stop("report_minor", "lea", f"/reports/{cases['report_minor']}", (key("1"),))

@@ -187,6 +187,35 @@ def test_a_minors_report_is_closed_and_never_approved(review, reading, mo, send,
         review.close(sent, mo)
 
 
+@pytest.mark.parametrize("lane", ["standard", "platform"])
+def test_a_child_who_reported_as_an_adult_is_handed_to_the_specialists_without_a_photo_of_them_left(
+    database, review, reading, audit, mo, send, lane
+):
+    child = send(report_photo(1, FACE), challenge=challenge_photo(FACE), lane=lane)
+    review.begin(child, mo)
+    review.to_specialists(child, mo, "says_under_18")
+    report = reading.get(child)
+    assert (report.kind, report.lane, report.state) == ("words", "specialist", "received")
+    assert count(database, ReportPhotoRow) == count(database, IdentityRow) == count(database, OutboxEntry) == 0
+    assert reading.details(child).contact == "mara@example.org", "they can be answered"
+    (noted,) = audit.find(AuditFilter(child, action="report_decided"))
+    assert noted.details == {"decision": "to_specialists", "reason": "says_under_18"}
+    with refused("nothing_to_protect"):
+        review.approve(child, mo)
+    with refused("with_specialists"):
+        review.to_specialists(child, mo, "says_under_18")
+    review.close(child, mo)
+
+
+def test_nobody_is_taken_for_a_minor_without_a_sign_that_can_be_noted(review, reading, mo, sent):
+    with refused("refusal_reason_missing"):
+        review.to_specialists(sent, mo, "Mara is 14")
+    assert (reading.get(sent).kind, len(reading.photo_ids(sent, "face"))) == ("photos", 2)
+    review.approve(sent, mo)
+    with refused("report_decided"):
+        review.to_specialists(sent, mo, "looks_under_18")
+
+
 def test_hashes_of_photos_that_stayed_with_the_person_protect_them(review, gallery, mo, send):
     hashes = [picture_hash(number) for number in range(3)]
     identity_id = review.approve(send(kind="hashes", hashes=hashes), mo)

@@ -16,7 +16,7 @@ from records.references import PictureHash
 from records.reports.contents import Details
 from records.schema import IdentityRow, OutboxEntry
 from tests.support.console import review
-from tests.support.console_site import MASTER, entering, make_desk, place_of, running_site, text_of
+from tests.support.console_site import MASTER, Visitor, entering, make_desk, place_of, running_site, text_of
 from tests.support.sent_reports import (
     CODE,
     challenge_photo,
@@ -296,6 +296,30 @@ def test_a_minors_report_is_closed_with_words_for_them(log_in, desk, send):
     assert place_of(press(lea, minors, "close", {"text": "The platform has removed the account."}))
     assert desk.report_reading.get(minors).state == "closed"
     assert [one.text for one in desk.report_messages.read(minors)] == ["The platform has removed the account."]
+
+
+def test_whoever_is_under_18_after_all_is_handed_to_the_specialists_and_reads_so(log_in, site, desk, honest):
+    mo, lea, mia = log_in("mo"), log_in("lea"), log_in("mia")
+    begin(mo, honest)
+    assert "Hand it to the specialists" in said(mo, honest)
+    photo = desk.report_reading.photo_ids(honest, "face")[0]
+    assert press(mo, honest, "specialists").status == 422
+    handed = press(mo, honest, "specialists", {"sign": "says_under_18", "text": "Somebody else answers you."})
+    assert place_of(handed) == "/reports?done=specialists"
+    page = text_of(mo.get("/reports?done=specialists"))
+    assert "The specialists have the report." in page and desk.report_reading.get(honest).number not in page
+    for late in ("approve", "refuse", "specialists"):
+        assert press(mia, honest, late, (*SEEN, ("sign", "says_under_18")), page="/reports").status == 403
+    assert press(lea, honest, "specialists", {"sign": "says_under_18"}, page="/reports").status == 409
+    begin(lea, honest)
+    assert lea.get(f"/reports/{honest}/photo/{photo}/photo.jpg").status == 410
+    page = said(lea, honest)
+    assert "Close the report" in page and "Protect this person" not in page and "Somebody else answers you." in page
+
+    taken, reporter = desk.report_intake.renew_pin(honest, "system"), Visitor(site)
+    reporter.post("/report/status", {"number": taken.number, "pin": taken.pin}, form_of="/report/status")
+    page = text_of(reporter.get("/report/status"))
+    assert "who works with reports about young people" in page and "Somebody else answers you." in page
 
 
 def test_of_two_moderators_the_second_is_told_that_it_is_decided(log_in, mo, desk, honest):

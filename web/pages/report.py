@@ -11,6 +11,7 @@ from records.errors import ReportErased
 from records.people.moderators import Moderator
 from records.reports.messages import TEXT_LENGTH
 from records.reports.reading import OPEN, Report
+from records.reports.review import MINOR_SIGNS
 from web.console.gallery_faces import PhotoViews
 from web.console.report_view import ReportShown, to_see, view_report
 from web.desk import Desk
@@ -62,6 +63,7 @@ def report_page(
         judgement=judgement,
         to_see=to_see(report, shown is not None and shown.challenge is not None),
         reasons=desk.settings.reports.reasons,
+        signs=MINOR_SIGNS,
         show_likeness=judgement or not desk.settings.console.judge_first,
         clear=clear,
         contact=contact,
@@ -87,7 +89,7 @@ def offered_decisions(report: Report) -> tuple[str, ...]:
     """What may be decided: nobody protects a minor here, who sent no photo."""
     if report.state != "checking":
         return ()
-    return ("close", "refuse") if report.kind == "words" else ("approve", "refuse")
+    return ("close", "refuse") if report.kind == "words" else ("approve", "refuse", "specialists")
 
 
 def opened(desk: Desk, report: Report, moderator: Moderator) -> ReportShown:

@@ -1,4 +1,5 @@
-"""What one does with a report: protect the person, refuse, close a minor's, write to the reporter."""
+"""What one does with a report: protect the person, refuse, hand it to the specialists, close a minor's, write to the
+reporter."""
 
 from typing import Annotated
 
@@ -51,6 +52,18 @@ def refuse(desk: DeskOf, session: Reviewer, report_id: str, reason: Word = "", t
     if text.strip():
         desk.report_messages.write(report_id, text, session.moderator.id)
     return _decided("refused")
+
+
+@router.post("/specialists")
+def specialists(desk: DeskOf, session: Reviewer, report_id: str, sign: Word = "", text: Text = "") -> Response:
+    """`sign`: by what they are taken for a minor; `text`: as of a refusal."""
+    report_for(desk, session, report_id)
+    if len(text.strip()) > TEXT_LENGTH:
+        return _back(report_id, "message_too_long", "specialists")
+    desk.report_review.to_specialists(report_id, session.moderator.id, sign)
+    if text.strip():
+        desk.report_messages.write(report_id, text, session.moderator.id)
+    return _decided("specialists")
 
 
 @router.post("/close")

@@ -59,7 +59,7 @@ def reports_page(request: Request, desk: DeskOf, session: Reviewer, show: str = 
         unread=desk.report_messages.unread([report.id for report in listed]),
         late_before=desk.clock() - timedelta(hours=desk.settings.reports.target_hours),
         most=MOST,
-        done=done if done in get_args(ReportState) else "",
+        done=done if done in (*get_args(ReportState), "specialists") else "",
     )
 
 
