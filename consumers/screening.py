@@ -78,7 +78,7 @@ class Screening:
         self._dead_letters = DeadLetterLimit(
             self._limits.dead_letter_share, self._limits.dead_letter_window, self._limits.dead_letter_minimum
         )
-        self._membership = Membership(metrics)
+        self._membership = Membership(consumer, metrics)
         self._changes = 0
         self._member: Any = None
         self._progress: dict[TopicPartition, Progress] = {}
