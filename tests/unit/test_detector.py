@@ -1,6 +1,7 @@
 """A picture in, a verdict out, on real portraits."""
 
 import random
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -290,6 +291,17 @@ def comparable(verdict):
         findings=tuple(map(rounded, verdict.findings)),
         silenced=tuple(replace(each, finding=rounded(each.finding)) for each in verdict.silenced),
     )
+
+
+def test_a_picture_is_matched_with_those_still_looked_at_and_waits_for_nothing_else(guarded, photo, monkeypatch):
+    asked, look_up = [], guarded.index.look_up
+    monkeypatch.setattr(guarded.index, "look_up", lambda some, lowest: asked.append(len(some)) or look_up(some, lowest))
+    monkeypatch.setattr("detector.detector.GATHER_SECONDS", 60.0)
+    started = time.monotonic()
+    guarded.screen(photo("impostor_1.jpg"))
+    guarded.screen_batch([Upload(photo(name)) for name in ("person_b_2.jpg", "impostor_1.jpg", "person_a_2.jpg")])
+    assert asked == [1, 3]
+    assert time.monotonic() - started < 30
 
 
 def test_an_empty_batch_has_no_verdicts(guarded):
