@@ -12,7 +12,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -49,8 +48,7 @@ class Opened(NamedTuple):
     unreadable: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
+class State(NamedTuple):
     """Of an identity as of one message. identity: None where the message removes it."""
 
     identity_id: str

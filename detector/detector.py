@@ -35,7 +35,7 @@ TOGETHER = 64
 """Pictures that are matched at once, at most."""
 WORTH_WAITING = 4
 """Pictures that are waited for, to be matched together: four cost together what one and a half cost alone."""
-GATHER_SECONDS = 0.03
+GATHER_SECONDS = 0.02
 """How long a picture that was looked at waits for others, while others are being looked at."""
 
 Reading = Literal["never", "findings", "all"]

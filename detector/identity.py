@@ -36,8 +36,7 @@ class Fingerprint(NamedTuple):
     face_box: Box | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reference:
+class Reference(NamedTuple):
     """One photo of an identity: its embeddings by model pack, each a unit vector, float32, (D,), and its fingerprint,
     which photos enrolled by older releases lack. A photo that stayed with the person has a fingerprint alone."""
 

@@ -78,7 +78,8 @@ def _packed(known: Known) -> bytes:
     references: Any = tuple((each.id, each.fingerprint and tuple(each.fingerprint)) for each in one.references)
     facts = (one.sequence, one.name, one.kind, tuple(one.own_accounts), references, tuple(one.negative_accounts))
     rows = (known.face_rows, known.hash_rows, known.template_row)
-    return marshal.dumps((*facts, one.reach, one.quarantined, *rows))
+    # Version 2 seeks no objects that come twice, and takes half the time.
+    return marshal.dumps((*facts, one.reach, one.quarantined, *rows), 2)
 
 
 def _unpacked(identity_id: str, packed: bytes) -> Known:

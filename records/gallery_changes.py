@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from detector.identity import DEFAULT_REACH, Embedding, Fingerprint, Identity, Reference
@@ -83,10 +84,10 @@ def open_change(identity_id: str, value: Mapping[str, Any], data_key: DataKey) -
 def read_opened(identity_id: str, sequence: int, plain: bytes) -> Identity:
     """The identity as of a change that `open_change` opened. Raises ChangeUnreadable."""
     try:
-        line, newline, numbers = plain.partition(b"\n")
-        document = from_json(line, cache_strings="keys")
+        end = plain.find(b"\n")
+        document = from_json(plain if end < 0 else plain[:end], cache_strings="keys")
         told = _list(document["references"])
-        references = _references(told, numbers) if newline else _of_text(told)
+        references = _of_text(told) if end < 0 else _references(told, plain, end + 1)
         return _identity(identity_id, sequence, document, tuple(references))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ChangeUnreadable(f"The change of {identity_id} is malformed: {error}.") from error
@@ -103,6 +104,10 @@ def vector_from(data: bytes, dimension: int) -> Embedding:
     vector = np.frombuffer(data, VECTOR)
     if len(vector) != dimension:
         raise ValueError(f"an embedding has {len(vector)} numbers instead of {dimension}")
+    return _finite(vector)
+
+
+def _finite(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(vector).all():
         raise ValueError("an embedding has a number that is not finite")
     return vector.astype(np.float32, copy=False)
@@ -116,24 +121,24 @@ def _purpose(sequence: int) -> str:
     return f"gallery-change:{sequence}"
 
 
-def _references(told: Sequence[Any], numbers: bytes) -> list[Reference]:
-    """The references whose embeddings and fingerprints are `numbers`, as the JSON before them tells."""
+def _references(told: Sequence[Any], plain: bytes, begin: int) -> list[Reference]:
+    """The references whose embeddings and fingerprints are `plain` from `begin` on, as the JSON before them tells."""
     dimensions = [dimension for one in told for dimension in one["embeddings"].values()]
     sizes = [one["fingerprint"] for one in told]
-    if not set(map(type, (*dimensions, *sizes))) <= {int} or min((*dimensions, *sizes), default=0) < 0:
+    if not set(map(type, dimensions + sizes)) <= {int} or min(dimensions + sizes, default=0) < 0:
         raise ValueError("a size is no whole number")
     count = sum(dimensions)
-    place = count * VECTOR.itemsize
-    if len(numbers) != place + sum(sizes):
-        raise ValueError(f"{len(numbers)} bytes stand where {place + sum(sizes)} should")
-    vectors, begin = vector_from(numbers[:place], count), 0
+    place = begin + count * VECTOR.itemsize
+    if len(plain) != place + sum(sizes):
+        raise ValueError(f"{len(plain) - begin} bytes stand where {place + sum(sizes) - begin} should")
+    vectors, first = _finite(np.frombuffer(plain, VECTOR, count, begin)), 0
     references = []
     for one, size in zip(told, sizes, strict=True):
         embeddings = {}
         for pack, dimension in one["embeddings"].items():
-            embeddings[pack] = vectors[begin : begin + dimension]
-            begin += dimension
-        fingerprint = fingerprint_from(numbers[place : place + size]) if size else None
+            embeddings[pack] = vectors[first : first + dimension]
+            first += dimension
+        fingerprint = fingerprint_from(plain[place : place + size]) if size else None
         place += size
         references.append(Reference(_text(one["reference_id"]), embeddings, fingerprint))
     return references
@@ -189,7 +194,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _texts(value: object) -> frozenset[str]:
-    return frozenset(_text(one) for one in _list(value))
+    return frozenset(map(_text, _list(value)))
 
 
 def _truth(value: object) -> bool:

@@ -1,7 +1,6 @@
 """A photo that stayed with the person: its fingerprint alone finds the same picture again, and never the face."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,7 +140,7 @@ def test_somebody_may_be_known_by_photos_and_by_hashes(detector, portraits):
     enrol(detector, "macron", [photo.read_bytes()])
     (embedding,) = detector.index.embeddings("macron")
     (match,) = detector.index.search(embedding[None], 0.9)[0][0]
-    known = [replace(one, embeddings={detector.index.pack: embedding}) for one in match.identity.references]
+    known = [one._replace(embeddings={detector.index.pack: embedding}) for one in match.identity.references]
     detector.index.apply(person("macron", hash_only("macron-hash", other), *known, sequence=2))
     assert detector.screen(jpeg(other)).findings[0].same_photo.hash_only
     height, width = other.shape[:2]
