@@ -124,7 +124,7 @@ def test_the_nearest_reference_is_known_as_the_photo_it_is_however_many_there_ar
 
 def test_evidence_that_cannot_be_judged_makes_one_picture_unscreenable_and_no_other(detector, photo):
     sound = reference(detector, "macron-1", photo("person_a_1.jpg"))
-    one = replace(sound, fingerprint=sound.fingerprint._replace(width=0, height=0))
+    one = sound._replace(fingerprint=sound.fingerprint._replace(width=0, height=0))
     detector.index.apply(Identity("macron", "Macron", "celebrity", 9, frozenset(), (one,)))
     copy = jpeg(np.pad(read_rgb_of(photo("person_a_1.jpg")), ((90, 90), (90, 90), (0, 0)), constant_values=255))
     hit, other = detector.screen_batch([Upload(copy), Upload(photo("impostor_1.jpg"))])
