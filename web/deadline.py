@@ -48,7 +48,7 @@ class Deadline:
         page = asyncio.ensure_future(self._app(scope, listen, say))
         answered = asyncio.ensure_future(begun.wait())
         try:
-            while not (page.done() or answered.done()):
+            while not (page.done() or begun.is_set()):  # `answered` is told a moment later
                 now = asyncio.get_running_loop().time()
                 left = DEADLINE_SECONDS if since is None else since + DEADLINE_SECONDS - now
                 if left <= 0:

@@ -25,7 +25,7 @@ def test_partitions_that_a_topic_is_given_later_are_consumed_though_polls_end_wh
                 eventually(lambda: len(producer.partitions_for(topic)) == 4)
                 for number in range(4):
                     producer.send(topic, b"sent", partition=number).get(10)
-                eventually(lambda: seen | others == {0, 1, 2, 3}, 30)
+                assert eventually(lambda: seen | others == {0, 1, 2, 3}, 30)
 
 
 @contextmanager
