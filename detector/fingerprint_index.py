@@ -124,6 +124,7 @@ class FingerprintIndex:
         """Those of `rows` within `limit` bits of any of an avatar's `hashes`, (T, 4) uint64, nearest first: row,
         distance and the number of the nearest hash, for fingerprint.hashes_to_search a place in TRANSFORMS."""
         found: list[tuple[int, int, int]] = []
+        rows = rows[rows < len(self._held)]  # a face without a picture may have a row beyond
         for start in range(0, len(rows) if len(hashes) else 0, ROWS_AT_ONCE):
             some = rows[start : start + ROWS_AT_ONCE]
             distances = np.zeros((len(hashes), len(some)), np.uint16)

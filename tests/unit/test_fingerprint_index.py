@@ -84,6 +84,12 @@ def test_rows_beyond_the_first_capacity_may_come_in_any_order():
         assert index.search(hash_[None], 0) == [(row, 0, 0)]
 
 
+def test_rows_beyond_all_that_ever_held_a_hash_are_none_that_are_near():
+    index = filled(random_hashes(3, 5))
+    beyond = np.array([2, FIRST_CAPACITY, 10 * FIRST_CAPACITY])
+    assert index.compare(random_hashes(3, 5), beyond) == [(2, 0, 2)]
+
+
 def test_an_avatar_too_flat_for_a_hash_and_an_empty_gallery_find_nothing():
     assert filled(random_hashes(5, 9)).search(np.empty((0, 4), np.uint64), 256) == []
     assert FingerprintIndex().search(random_hashes(8, 10), 256) == []

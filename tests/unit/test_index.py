@@ -344,3 +344,16 @@ def test_a_removal_during_a_sweep_leaves_no_ghost_and_an_addition_is_found(monke
     assert [[match.identity.id for match in matches] for matches in results] == [["bea"], ["bea"]]
     assert version == 3
     assert not index._searches
+
+
+def test_people_without_fingerprints_may_come_by_the_thousand_while_a_picture_is_looked_up():
+    index, picture = GalleryIndex(PACK, DIMENSION), np.arange(32, dtype=np.uint64).reshape(8, 4)
+    index.apply(identity("known", 1, [axis(0)]))
+
+    def meanwhile(comparisons):
+        index.apply_all([identity(f"new{number}", number + 2, [axis(1)]) for number in range(3000)])
+        return 0.9
+
+    (found,), version, _ = index.look_up([Query(axis(0)[None], picture)], meanwhile)
+    assert [match.identity.id for match in found.faces[0]] == ["known"]
+    assert (found.pictures, version) == ([], 3001)
