@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ class Database:
         self.name = url.render_as_string(hide_password=True)
         self.postgresql = url.get_backend_name() == "postgresql"
         self._path = Path(url.database or "")
+        self._moment = threading.local()
         self._reading: Engine
         self._writing: Engine
         if self.postgresql:
@@ -74,8 +76,22 @@ class Database:
             self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
 
     def read(self) -> AbstractContextManager[Session]:
-        """A transaction that sees one moment of the database. Raises DatabaseAway or SchemaMismatch."""
-        return self._transaction(self._reading)
+        """A transaction that sees one moment of the database; within `one_moment`, that one. Raises DatabaseAway or
+        SchemaMismatch."""
+        session: Session | None = getattr(self._moment, "session", None)
+        return self._transaction(self._reading) if session is None else self._joined(session)
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """What the thread reads in the block, it reads in one transaction: one moment, and no transaction for each
+        reading. What is written meanwhile is not seen. Raises DatabaseAway or SchemaMismatch."""
+        before = getattr(self._moment, "session", None)
+        with self.read() as session:
+            self._moment.session = session
+            try:
+                yield
+            finally:
+                self._moment.session = before
 
     def write(self) -> AbstractContextManager[Session]:
         """A transaction that commits at its end, or leaves nothing behind. Raises DatabaseAway or SchemaMismatch."""
@@ -149,9 +165,19 @@ class Database:
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
+        with self._explained(), Session(engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _joined(self, session: Session) -> Iterator[Session]:
+        with self._explained():
+            yield session
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """The driver's errors, told as ours."""
         try:
-            with Session(engine) as session, session.begin():
-                yield session
+            yield
         except PoolTimeout as error:
             raise DatabaseAway(
                 f"The database {self.name} keeps all of our connections busy; try again in a moment."

@@ -1,6 +1,7 @@
 """What the pages work with: the settings in force and the records, opened once for the whole process."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,9 +58,11 @@ CAMPAIGNS_KEPT = 5  # times as long
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The settings and the records that every page may use; safe to share among threads."""
+    """The settings and the records that every page may use; safe to share among threads. one_moment: see Database; for
+    pages of many readings."""
 
     settings: Settings
+    one_moment: Callable[[], AbstractContextManager[None]]
     cases: CaseRecords
     claims: CaseClaims
     counts: CaseCounts
@@ -151,6 +154,7 @@ def open_desk(
     report_intake = ReportIntake(database, master_key, audit, clock=clock)
     return Desk(
         settings=settings,
+        one_moment=database.one_moment,
         cases=cases,
         claims=CaseClaims(
             database, queues, audit, lease=lease, golden=GoldenMix(master_key, console.golden_rate), clock=clock

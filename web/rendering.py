@@ -3,7 +3,8 @@
 Templates have, besides what a page hands them: `visit`, `navigation`, `here` (the path), `form_token` (goes into every
 form), `static("name")`, `languages`, and the filters `moment`, `ago`, `day`, `date` (with the year), `span` (of
 seconds), `number`, `percent`.
-`_` takes texts of ours only: what it gives is not escaped again, while the values that fill it in are.
+`_` takes texts of ours only: what it gives is not escaped again, while the values that fill it in are. `N_` names a
+text that `_` says later.
 """
 
 import hashlib
@@ -150,6 +151,7 @@ def _environment(language: Language, static: str, clock: Callable[[], datetime])
         auto_reload=False,
     )
     environment.install_gettext_translations(language.texts, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["N_"] = N_
     environment.globals["static"] = lambda name: f"{static}/{name}"
 
     def moment(at: datetime) -> Markup:

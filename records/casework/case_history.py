@@ -59,7 +59,8 @@ def of_moderator(session: Session, moderator_id: str, limit: int, now: datetime)
 
 def standing(session: Session, case_ids: Collection[str], now: datetime) -> dict[str, DecisionMade]:
     """By case, the last decision that is pending or final."""
-    settled = CaseDecisionRow.state.in_(("pending", "final"))
+    # so put, SQLite goes by the cases, and not through all decisions that are final
+    settled = CaseDecisionRow.state.not_in(("undone", "first", "overruled"))
     made = _made(CaseDecisionRow.case_id.in_(case_ids), settled).order_by(CaseDecisionRow.decided_at)
     return {row[0].case_id: _decision_made(*row, now) for row in session.execute(made)}
 

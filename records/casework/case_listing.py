@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import get_args
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from records.announcer import utc_now
@@ -21,8 +21,9 @@ from records.database import Database
 SETTLED = timedelta(seconds=5)
 """How old what is listed must be: by then what was written at the same moment is all there, and none is passed over."""
 
-_NO_COPY = func.coalesce(CaseRow.golden_id, "") == ""
-"""So put, since SQLite would take the index on `golden_id` for IS NULL, which nearly all cases are."""
+_NO_COPY = CaseRow.golden_id.is_(None).is_(True)
+"""So put, since SQLite would take the index on `golden_id` for IS NULL alone, which nearly all cases are, and
+PostgreSQL, which knows that they are, would believe few of a comparison with coalesce()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class CaseListing:
             # each state's next ones are those that follow in an index, however many cases are in other states
             pages = [page.where(CaseRow.state == state) for state in states]
         else:  # an account or an identity has its own index, which SQLite would not prefer to that of a state
-            pages = [page.where(func.coalesce(CaseRow.state, "").in_(states))]
+            pages = [page.where(CaseRow.state.in_(states).is_(True))]
         with self._database.read() as session:
             found = [case_of(row) for page in pages for row in session.scalars(page)]
         return sorted(found, key=lambda case: (case.opened_at, case.id))[:limit]

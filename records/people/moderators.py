@@ -85,6 +85,11 @@ class ModeratorRecords:
                 moderator_from(row) for row in session.scalars(select(ModeratorRow).order_by(ModeratorRow.login))
             )
 
+    def names(self) -> dict[str, str]:
+        """Of all, by id."""
+        with self._database.read() as session:
+            return {row.id: row.name for row in session.execute(select(ModeratorRow.id, ModeratorRow.name))}
+
     def get(self, moderator_id: str) -> Moderator:
         with self._database.read() as session:
             return moderator_from(_found(session.get(ModeratorRow, moderator_id), moderator_id))

@@ -18,9 +18,8 @@ MOST = 50
 
 @router.get("/appeals")
 def appeals_page(request: Request, desk: DeskOf, session: Lead) -> Response:
-    waiting = desk.appeals.waiting(MOST)
-    people = {one.id: one.name for one in desk.moderators.list()}
-    return render(request, "appeals.html", waiting=waiting, people=people, most=MOST, now=desk.clock())
+    waiting, names = desk.appeals.waiting(MOST), desk.moderators.names()
+    return render(request, "appeals.html", waiting=waiting, names=names, most=MOST, now=desk.clock())
 
 
 @router.post("/case/{case_id}/appeal")

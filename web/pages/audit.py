@@ -76,7 +76,7 @@ def audit_page(
         narrowed=any(said.values()),
         older=with_query("/audit", said | {"before": found[PAGE - 1].number}) if len(found) > PAGE else None,
         newest=with_query("/audit", said) if before else None,
-        people={one.id: one for one in desk.moderators.list()},
+        names=desk.moderators.names(),
         actions=ACTIONS,
         actors=ACTORS,
         check=check.state,

@@ -50,68 +50,69 @@ def case_page(
     clear: bool = False,
     lost: bool = False,
 ) -> Response:
-    moderator = session.moderator
-    copies = desk.golden.given_to(moderator.id)
-    if copy := copies.get(case_id):  # whose answer this page would tell
-        return RedirectResponse(case_path(copy.id), 303)
-    case = desk.cases.get(case_id)
-    view = view_case(case, desk.cases.names)
-    appeals = desk.appeals.of_case(case_id)
-    appealed = next((one for one in appeals if one.state == "open"), None)
-    shown = view.about(appealed.identity_id) if appealed else view.suspect(suspect)
-    visible = sees_faces(case, moderator)
-    mine = holds(case, moderator)
-    rule = rule_of(desk, case.queue)
-    offered = may_decide(desk, case, moderator)
-    if mine:
-        later.add_task(ahead, _prepare_next, desk, faces, moderator, queue or None)
-    of_picture, of_account, of_person = _earlier(
-        desk,
-        case,
-        copies,
-        desk.cases.of_picture(case, EARLIER),
-        desk.cases.of_account(case.account_id, EARLIER + 1),
-        _of_person(desk, shown),
-    )
-    page = render(
-        request,
-        "case.html",
-        case=case,
-        view=view,
-        suspect=shown,
-        person=faces.person(shown.person.identity_id) if shown and visible else None,
-        picture=visible and faces.picture(case) is not None,
-        visible=visible,
-        mine=mine,
-        lost=lost and not mine,
-        clear=clear,
-        offered=offered,
-        may_take=may_take(desk, case, moderator),
-        worked_here=not desk.settings.coop.only,
-        four_eyes=rule is not None and rule.four_eyes and case.stage == "first",
-        judgement=judgement if mine and judgement in (*offered, "skip") else "",
-        reasons=desk.settings.console.reasons,
-        skip_reasons=SKIP_REASONS,
-        judge_first=desk.settings.console.judge_first,
-        show_likeness=case.state != "open" or not desk.settings.console.judge_first or judgement in offered,
-        queue=queue,
-        undo=undo_of(desk, moderator, after),
-        made=desk.decisions.history(case_id),
-        appeals=appeals,
-        appealed=appealed,
-        may_appeal=may_appeal(case, appeals, moderator),
-        statement=(found := statement_of(desk, case)) is not None and may_read(found, moderator),
-        earlier_of_picture=of_picture,
-        earlier_of_account=of_account,
-        earlier_of_person=of_person,
-        holder=_holder(desk, case, moderator),
-        comments=desk.cases.comments(case_id, moderator.id),
-        **golden_values(desk, case, moderator),
-        lease_seconds=desk.settings.console.lease_seconds,
-        moderator=moderator,
-        now=desk.clock(),
-        here_with=lambda **query: case_path(case_id, **{"suspect": suspect, "queue": queue} | query),
-    )
+    with desk.one_moment():
+        moderator = session.moderator
+        copies = desk.golden.given_to(moderator.id)
+        if copy := copies.get(case_id):  # whose answer this page would tell
+            return RedirectResponse(case_path(copy.id), 303)
+        case = desk.cases.get(case_id)
+        view = view_case(case, desk.cases.names)
+        appeals = desk.appeals.of_case(case_id)
+        appealed = next((one for one in appeals if one.state == "open"), None)
+        shown = view.about(appealed.identity_id) if appealed else view.suspect(suspect)
+        visible = sees_faces(case, moderator)
+        mine = holds(case, moderator)
+        rule = rule_of(desk, case.queue)
+        offered = may_decide(desk, case, moderator)
+        if mine:
+            later.add_task(ahead, _prepare_next, desk, faces, moderator, queue or None)
+        of_picture, of_account, of_person = _earlier(
+            desk,
+            case,
+            copies,
+            desk.cases.of_picture(case, EARLIER),
+            desk.cases.of_account(case.account_id, EARLIER + 1),
+            _of_person(desk, shown),
+        )
+        page = render(
+            request,
+            "case.html",
+            case=case,
+            view=view,
+            suspect=shown,
+            person=faces.person(shown.person.identity_id) if shown and visible else None,
+            picture=visible and faces.picture(case) is not None,
+            visible=visible,
+            mine=mine,
+            lost=lost and not mine,
+            clear=clear,
+            offered=offered,
+            may_take=may_take(desk, case, moderator),
+            worked_here=not desk.settings.coop.only,
+            four_eyes=rule is not None and rule.four_eyes and case.stage == "first",
+            judgement=judgement if mine and judgement in (*offered, "skip") else "",
+            reasons=desk.settings.console.reasons,
+            skip_reasons=SKIP_REASONS,
+            judge_first=desk.settings.console.judge_first,
+            show_likeness=case.state != "open" or not desk.settings.console.judge_first or judgement in offered,
+            queue=queue,
+            undo=undo_of(desk, moderator, after),
+            made=desk.decisions.history(case_id),
+            appeals=appeals,
+            appealed=appealed,
+            may_appeal=may_appeal(case, appeals, moderator),
+            statement=(found := statement_of(desk, case)) is not None and may_read(found, moderator),
+            earlier_of_picture=of_picture,
+            earlier_of_account=of_account,
+            earlier_of_person=of_person,
+            holder=_holder(desk, case, moderator),
+            comments=desk.cases.comments(case_id, moderator.id),
+            **golden_values(desk, case, moderator),
+            lease_seconds=desk.settings.console.lease_seconds,
+            moderator=moderator,
+            now=desk.clock(),
+            here_with=lambda **query: case_path(case_id, **{"suspect": suspect, "queue": queue} | query),
+        )
     page.background = later
     return page
 

@@ -73,7 +73,7 @@ def identity_page(
         cases=desk.cases.of_identity(identity_id, LATEST),
         look_backs=desk.look_backs.of_identity(identity_id),
         changes=_changes(desk, identity_id),
-        actors={one.id: one.name for one in desk.moderators.list()},
+        actors=desk.moderators.names(),
         nobody=ACTORS,
         note=DONE.get(done, ""),
         wrong=WRONG.get(wrong, ""),

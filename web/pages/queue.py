@@ -11,13 +11,14 @@ from fastapi.responses import Response
 from records.casework.case_decisions import DecisionMade
 from web.console.campaign_view import cards
 from web.console.casework import Worker
+from web.desk import Desk
 from web.rendering import render
 from web.security import DeskOf
 
 router = APIRouter()
 RECENT = 10
-READ = 200
-"""Decisions that are read for RECENT lines: those on a campaign are one."""
+READ = (2 * RECENT, 20 * RECENT)
+"""Decisions that are read for RECENT lines, the more when the fewer are not enough: those on a campaign are one."""
 CAMPAIGNS = 3
 
 
@@ -47,7 +48,7 @@ def queue_page(
     decided; `empty`: the queue in which nothing was left, or all."""
     moderator = session.moderator
     counts = desk.counts.of_role(moderator.role)
-    recent = _lines([made for made in desk.decisions.recent(moderator.id, READ) if made.state != "undone"])[:RECENT]
+    recent = _recent(desk, moderator.id)
     campaigns = cards(desk, moderator)
     return render(
         request,
@@ -64,6 +65,16 @@ def queue_page(
         worked_here=not desk.settings.coop.only,
         now=desk.clock(),
     )
+
+
+def _recent(desk: Desk, moderator_id: str) -> list[Line]:
+    lines: list[Line] = []
+    for most in READ:
+        made = desk.decisions.recent(moderator_id, most)
+        lines = _lines([one for one in made if one.state != "undone"])
+        if len(lines) > RECENT or len(made) < most:  # one line more: the last one shown is counted whole
+            break
+    return lines[:RECENT]
 
 
 def _lines(decisions: Sequence[DecisionMade]) -> list[Line]:

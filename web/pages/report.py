@@ -68,7 +68,7 @@ def report_page(
         clear=clear,
         contact=contact,
         messages=desk.report_messages.read(report_id, as_moderator=True) if report.state != "received" else (),
-        names={one.id: one.name for one in desk.moderators.list()},
+        names=desk.moderators.names(),
         lookers=_lookers(desk, report, moderator),
         look_backs=desk.look_backs.of_identity(report.identity_id) if report.identity_id else (),
         reads_gallery=moderator.role in GALLERY_READERS,
