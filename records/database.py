@@ -221,12 +221,21 @@ def open_database(url: str) -> Database:
         parsed = parsed.set(drivername="postgresql+psycopg")
         options = {name: value for name, value in POSTGRESQL_OPTIONS.items() if name not in parsed.query}
         engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=options, **POOL)
+        event.listen(engine, "connect", _prepare_postgresql)
         return Database(parsed, engine)
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _open_sqlite(parsed)
     raise DatabaseAway(
         f"The database URL begins with {parsed.drivername}; Likeness keeps its records in SQLite or PostgreSQL."
     )
+
+
+def _prepare_postgresql(connection: PoolProxiedConnection, _entry: ConnectionPoolEntry) -> None:
+    """One core a query: what is counted behind a page must not take those that the page is read with."""
+    cursor = connection.cursor()
+    cursor.execute("SET max_parallel_workers_per_gather = 0")
+    cursor.close()
+    connection.commit()
 
 
 def _open_sqlite(url: URL) -> Database:

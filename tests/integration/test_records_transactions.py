@@ -106,3 +106,11 @@ def test_sqlite_finds_what_stands_on_a_few_cases_by_the_cases_not_through_all_de
         with database.read() as session:
             case_history.standing(session, [f"case-{number}" for number in range(12)], NOW)
     assert any("ix_case_decisions_case_id_decided_by" in step for step in plan), plan
+
+
+def test_postgresql_takes_one_core_for_each_query_of_ours(postgres):
+    with postgres.brief_database() as url, closing(open_database(url)) as database:
+        for _ in range(2):  # it holds beyond the first transaction, and for connections that were rolled back
+            with pytest.raises(ZeroDivisionError), database.read() as session:
+                assert session.scalar(text("SHOW max_parallel_workers_per_gather")) == "0"
+                raise ZeroDivisionError

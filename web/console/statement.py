@@ -45,20 +45,23 @@ class Statement:
 def statement_of(desk: Desk, case: Case) -> Statement | None:
     """The statement of a case whose impersonation is confirmed, from the decision on, even if that can still be taken
     back; None for any other case. Raises DatabaseAway."""
-    over = case.golden_id is not None and case.state == "closed"  # until then a copy looks like any other case
-    if case.state == "open" or over:
-        return None
-    made = desk.decisions.standing([case.id]).get(case.id)
-    if made is None or made.decision != "confirmed":
+    made = desk.decisions.standing([case.id]).get(case.id) if case.state != "open" else None
+    if made is None or not calls_for_statement(case, made):
         return None
     wording = desk.settings.console.statement
     texts = {code: text_for_holder(language, case, made, wording) for code, language in LANGUAGES.items()}
     return Statement(made, _fields(case, made, wording), texts)
 
 
-def may_read(statement: Statement, moderator: Moderator) -> bool:
-    """Whether they made the decision, or are a lead."""
-    return moderator.role == "lead" or statement.decision.decided_by == moderator.id
+def calls_for_statement(case: Case, standing: DecisionMade) -> bool:
+    """Whether there is one, by the decision that stands on the case."""
+    over = case.golden_id is not None and case.state == "closed"  # until then a copy looks like any other case
+    return case.state != "open" and not over and standing.decision == "confirmed"
+
+
+def may_read(stated: DecisionMade, moderator: Moderator) -> bool:
+    """Whether they made the decision that the statement is on, or are a lead."""
+    return moderator.role == "lead" or stated.decided_by == moderator.id
 
 
 def _fields(case: Case, made: DecisionMade, wording: Wording) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
@@ -16,7 +17,7 @@ from web.console.case_faces import CaseFaces
 from web.console.case_view import Suspect, view_case
 from web.console.casework import SKIP_REASONS, FacesOf, Worker, ahead, case_path, holds, may_decide, rule_of, sees_faces
 from web.console.golden_view import golden_values
-from web.console.statement import may_read, statement_of
+from web.console.statement import calls_for_statement, may_read
 from web.desk import Desk
 from web.rendering import render
 from web.security import DeskOf
@@ -66,14 +67,16 @@ def case_page(
         offered = may_decide(desk, case, moderator)
         if mine:
             later.add_task(ahead, _prepare_next, desk, faces, moderator, queue or None)
-        of_picture, of_account, of_person = _earlier(
-            desk,
-            case,
-            copies,
+        lists = (
             desk.cases.of_picture(case, EARLIER),
             desk.cases.of_account(case.account_id, EARLIER + 1),
             _of_person(desk, shown),
         )
+        found = [[copies.get(one.id, one) for one in cases] for cases in lists]
+        decided = {one.id for one in (case, *chain(*found)) if one.state != "open"}
+        outcomes = desk.decisions.standing(decided) if decided else {}
+        standing = outcomes.get(case_id)
+        of_picture, of_account, of_person = (_earlier(case, cases, outcomes) for cases in found)
         page = render(
             request,
             "case.html",
@@ -101,13 +104,13 @@ def case_page(
             appeals=appeals,
             appealed=appealed,
             may_appeal=may_appeal(case, appeals, moderator),
-            statement=(found := statement_of(desk, case)) is not None and may_read(found, moderator),
+            statement=standing and calls_for_statement(case, standing) and may_read(standing, moderator),
             earlier_of_picture=of_picture,
             earlier_of_account=of_account,
             earlier_of_person=of_person,
             holder=_holder(desk, case, moderator),
             comments=desk.cases.comments(case_id, moderator.id),
-            **golden_values(desk, case, moderator),
+            **golden_values(desk, case, standing, moderator),
             lease_seconds=desk.settings.console.lease_seconds,
             moderator=moderator,
             now=desk.clock(),
@@ -155,12 +158,9 @@ def _of_person(desk: Desk, suspect: Suspect | None) -> Sequence[Case]:
     return desk.cases.of_identity(suspect.person.identity_id, EARLIER + 1) if suspect else ()
 
 
-def _earlier(desk: Desk, case: Case, copies: Mapping[str, Case], *found: Sequence[Case]) -> list[list[EarlierCase]]:
-    """The other cases of each list, with how they ended; `copies`: as GoldenCases.given_to gives them."""
-    found = tuple([copies.get(one.id, one) for one in cases] for cases in found)
-    decided = {one.id for cases in found for one in cases if one.state != "open"}
-    outcomes = desk.decisions.standing(decided) if decided else {}
-    return [[EarlierCase(one, outcomes.get(one.id)) for one in cases if one.id != case.id][:EARLIER] for cases in found]
+def _earlier(case: Case, found: Sequence[Case], outcomes: Mapping[str, DecisionMade]) -> list[EarlierCase]:
+    """The other cases, with how they ended."""
+    return [EarlierCase(one, outcomes.get(one.id)) for one in found if one.id != case.id][:EARLIER]
 
 
 def _holder(desk: Desk, case: Case, moderator: Moderator) -> str | None:

@@ -45,7 +45,7 @@ def _statement(desk: Desk, session: Session, case_id: str, form: str) -> Stateme
         title = N_("There is no statement of reasons")
         text = N_("There is one for a confirmed impersonation only, and none while an appeal is open.")
         raise Problem(404, "no_statement", title, text, way)
-    if not may_read(statement, session.moderator):
+    if not may_read(statement.decision, session.moderator):
         title = N_("This statement is not yours to send")
         text = N_("Who made the decision sends it, or a lead. Ask one of them.")
         raise Problem(403, "not_your_statement", title, text, way)
