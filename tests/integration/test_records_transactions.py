@@ -2,16 +2,12 @@
 
 import threading
 from contextlib import closing
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import event, text
 
-from records.casework import case_history
 from records.database import open_database
 from records.errors import DatabaseAway
-
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -90,22 +86,6 @@ def test_a_reading_that_fails_within_a_moment_says_so_as_any_other(database):
         with database.one_moment(), away, database.read() as session:
             session.execute(text("SELECT nonsense FROM identities"))
     assert names(database) == []
-
-
-def test_sqlite_finds_what_stands_on_a_few_cases_by_the_cases_not_through_all_decisions(tmp_path):
-    """PostgreSQL chooses by how much there is: benchmarks/console.py measures it."""
-    plan = []
-
-    def explain(_connection, cursor, statement, parameters, _context, _many):
-        if statement.startswith("SELECT case_decisions"):
-            plan.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall())
-
-    with closing(open_database(f"sqlite:///{tmp_path / 'likeness.db'}")) as database:
-        database.migrate()
-        event.listen(database.engine, "before_cursor_execute", explain)
-        with database.read() as session:
-            case_history.standing(session, [f"case-{number}" for number in range(12)], NOW)
-    assert any("ix_case_decisions_case_id_decided_by" in step for step in plan), plan
 
 
 def test_postgresql_takes_one_core_for_each_query_of_ours(postgres):
