@@ -14,6 +14,7 @@ from records.casework.cases import CasePicture
 from records.casework.schema_cases import CaseRow
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing, TooLate
 from tests.support.case_office import GRACE, LEASE, Office, new_case
+from web.pages.queue import latest_lines
 
 ANA = "idn_ana"
 SECOND = timedelta(seconds=1)
@@ -242,6 +243,16 @@ class TestClaiming:
 
 
 class TestDeciding:
+    def test_on_the_queues_page_they_are_one_line_that_counts_them_all_however_many_they_are(self, office):
+        ids = pack(office, 30)
+        assert office.campaigns.claim("picture", "c00", "mo", "moderator") == 30
+        batch = office.batches.decide(ids, "mo", "moderator", YES)
+        office.clock.pass_by(SECOND)
+        show(office, "alone", turns(9))
+        office.decide("alone", "mo", "confirmed")
+        lines = latest_lines(office.decisions, "mo")
+        assert [(line.made.batch_id, line.count) for line in lines] == [(None, 1), (batch.id, 30)]
+
     def test_all_are_decided_as_by_hand_and_told_once_the_grace_period_is_over(self, office):
         ids = pack(office, 10)
         office.campaigns.claim("picture", "c00", "mo", "moderator")

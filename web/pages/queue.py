@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from records.casework.case_decisions import DecisionMade
+from records.casework.case_decisions import CaseDecisions, DecisionMade
 from web.console.campaign_view import cards
 from web.console.casework import Worker
-from web.desk import Desk
 from web.rendering import render
 from web.security import DeskOf
 
@@ -48,7 +47,7 @@ def queue_page(
     decided; `empty`: the queue in which nothing was left, or all."""
     moderator = session.moderator
     counts = desk.counts.of_role(moderator.role)
-    recent = _recent(desk, moderator.id)
+    recent = latest_lines(desk.decisions, moderator.id)
     campaigns = cards(desk, moderator)
     return render(
         request,
@@ -67,10 +66,11 @@ def queue_page(
     )
 
 
-def _recent(desk: Desk, moderator_id: str) -> list[Line]:
+def latest_lines(decisions: CaseDecisions, moderator_id: str) -> list[Line]:
+    """The person's RECENT latest ones, newest first, without what they took back."""
     lines: list[Line] = []
     for most in READ:
-        made = desk.decisions.recent(moderator_id, most)
+        made = decisions.recent(moderator_id, most)
         lines = _lines([one for one in made if one.state != "undone"])
         if len(lines) > RECENT or len(made) < most:  # one line more: the last one shown is counted whole
             break
