@@ -40,18 +40,21 @@ def test_sqlite_finds_what_stands_on_a_few_cases_by_the_cases_not_through_all_de
     assert any("ix_case_decisions_case_id_decided_by" in line for line in plan), plan
 
 
+def test_a_queue_is_listed_in_the_order_of_an_index_and_never_sorted(full_database):
+    """A queue of a quarter of the cases: of one with most of them, every index in order of time costs about as much."""
+    with plans_of(full_database, "SELECT cases") as plan:
+        CaseListing(full_database).cases(CaseFilter(queue="pictures", state="open"), None, 51)
+    assert "ix_cases_state_queue_opened_at_id" in "".join(plan), plan
+    assert not [line for line in plan if "Sort" in line or "TEMP B-TREE" in line], plan
+
+
 @pytest.mark.parametrize(
-    ("which", "index"),
-    [
-        (CaseFilter(queue="faces", state="open"), "ix_cases_state_queue_opened_at_id"),
-        (CaseFilter(account_id="account-77"), "ix_cases_account_id"),
-        (CaseFilter(account_id="account-77", state="open"), "ix_cases_account_id"),
-    ],
+    "which", [CaseFilter(account_id="account-77"), CaseFilter(account_id="account-77", state="open")]
 )
-def test_lists_of_cases_are_read_by_an_index_of_what_is_asked_for(full_database, which, index):
+def test_an_accounts_cases_are_found_by_the_account(full_database, which):
     with plans_of(full_database, "SELECT cases") as plan:
         CaseListing(full_database).cases(which, None, 51)
-    assert index in "".join(plan) and not [line for line in plan if "Seq Scan" in line or "SCAN cases" in line], plan
+    assert "ix_cases_account_id" in "".join(plan), plan
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
