@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from detector.verdict import IdentityKind
@@ -14,6 +14,7 @@ from records import gallery_listing
 from records.announcer import utc_now
 from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
+from records.quality.last_word import FOUND_ANOTHER, LAST_WORD, TELLS_OF_LEADING
 from records.references import IdentitySummary
 from records.schema import IdentityRow, OwnAccountRow
 
@@ -34,8 +35,8 @@ _SHOWN: Mapping[State, ColumnElement[bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Led:
-    """Cases that an identity or a reference led to: all, those decided by now, and of these the ones whose decision
-    says that it is not this person."""
+    """Cases that an identity or a reference led to: all, those decided by now, and of these the ones whose last
+    decision says that it is not this person, or that it is another one."""
 
     cases: int = 0
     decided: int = 0
@@ -141,11 +142,14 @@ def _drop_old(counted: dict[str, tuple[datetime, T]], now: datetime) -> None:
 
 
 def _led(session: Session, by: InstrumentedAttribute[str | None], *which: ColumnElement[bool]) -> Mapping[str, Led]:
-    """The cases that meet the conditions `which`, but for copies of golden ones, counted by a column of theirs."""
-    final = (CaseDecisionRow.state == "final") & (CaseDecisionRow.identity_id == CaseRow.identity_id)
-    dismissed = final & (CaseDecisionRow.decision == "not_this_person")
+    """The cases that meet the conditions `which`, but for copies of golden ones, counted by a column of theirs. What
+    was judged anew on an appeal counts with its last word, or a reversed alarm would seem half right."""
+    decided = and_(LAST_WORD, TELLS_OF_LEADING)
+    dismissed = and_(decided, or_(CaseDecisionRow.decision == "not_this_person", FOUND_ANOTHER))
+    # told by the join, SQLite would look for each case through all decisions that are final
+    counted = (func.sum(case((it, 1), else_=0)) for it in (decided, dismissed))
     counts = (
-        select(by, func.count(CaseRow.id.distinct()), *(func.sum(case((it, 1), else_=0)) for it in (final, dismissed)))
+        select(by, func.count(CaseRow.id.distinct()), *counted)
         .select_from(CaseRow)
         .outerjoin(CaseDecisionRow, CaseDecisionRow.case_id == CaseRow.id)
         .where(CaseRow.golden_id.is_(None), *which)

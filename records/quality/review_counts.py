@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Double, Integer, cast, extract, func, or_, select
+from sqlalchemy import ColumnElement, Double, FromClause, Integer, and_, cast, exists, extract, func, join, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from records.casework.schema_around_cases import AppealRow, GoldenCaseRow
 from records.casework.schema_cases import COPY, CaseDecisionRow, CaseRow
 from records.quality.budget_suggestion import FaceAlarms
+from records.quality.last_word import FOUND, LAST_WORD, OF_LEADING, TELLS_OF_LEADING
 
 Moment = InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
 Flow = dict[tuple[str, int], int]
@@ -46,25 +47,34 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Cases that were finally decided in a period; kind, band: of the leading finding; `came`: in the window, too."""
+    """Cases that were finally decided in a period; kind, band: of the leading finding; `came`: in the window, too;
+    of_leading: whether the decision is about the leading finding's person."""
 
     kind: str
     band: int | None
     came: bool
     period: int
     decision: str
+    of_leading: bool
     count: int
+
+    @property
+    def outcome(self) -> str:
+        """What the decision says of the leading finding: where the case shows another, it does not show its person."""
+        return "not_this_person" if self.decision in FOUND and not self.of_leading else self.decision
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Cases that the same two people judged without knowing of each other, with the same two decisions."""
+    """Cases that the same two people judged without knowing of each other, with the same two decisions; same_person:
+    about the same one."""
 
     kind: str
     first_by: str
     second_by: str
     first: str
     second: str
+    same_person: bool
     count: int
 
 
@@ -80,12 +90,14 @@ class Test:
 
 
 def decided(session: Session, window: Window, postgresql: bool) -> list[Decided]:
+    """But for decisions that say nothing of the leading finding, see last_word.py."""
     period = _period(CaseDecisionRow.final_at, window, postgresql)
-    groups = (CaseRow.kind, CaseRow.band, CaseRow.opened_at >= window.since, period, CaseDecisionRow.decision)
+    came = CaseRow.opened_at >= window.since
+    groups = (CaseRow.kind, CaseRow.band, came, period, CaseDecisionRow.decision, OF_LEADING)
     counted = (
         select(*groups, func.count())
         .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
-        .where(*_last_final(window))
+        .where(*_last_final(window), TELLS_OF_LEADING)
         .group_by(*groups)
     )
     return [Decided(*row) for row in session.execute(counted)]
@@ -93,7 +105,9 @@ def decided(session: Session, window: Window, postgresql: bool) -> list[Decided]
 
 def times(session: Session, window: Window, postgresql: bool) -> dict[tuple[str, int], float]:
     """By queue and percent (of PERCENTS), within how many seconds that share of the cases was decided. Appeals, which
-    begin when they are received, are left out."""
+    begin when they are received, are left out, also those that a lead decided."""
+    # the last word on a case with an appeal that is over was said on an appeal, at whichever stage
+    on_appeal = select(AppealRow.case_id).where(AppealRow.state != "open")
     seconds = _seconds(CaseDecisionRow.decided_at, postgresql) - _seconds(CaseRow.opened_at, postgresql)
     ranked = (
         select(
@@ -103,7 +117,7 @@ def times(session: Session, window: Window, postgresql: bool) -> dict[tuple[str,
             func.count().over(partition_by=CaseRow.queue).label("total"),
         )
         .join(CaseRow, CaseRow.id == CaseDecisionRow.case_id)
-        .where(*_last_final(window), CaseDecisionRow.stage != "appeal")
+        .where(*_last_final(window), CaseDecisionRow.case_id.not_in(on_appeal))
         .subquery()
     )
     # the nearest rank: the lowest place with so many percent up to it
@@ -126,22 +140,39 @@ def backlog(session: Session) -> dict[str, int]:
     return dict(session.execute(waiting.group_by(CaseRow.queue)).all())
 
 
-def flow(session: Session, window: Window, postgresql: bool) -> tuple[Flow, Flow]:
-    """By queue and period, the cases that came, and those that were closed."""
+def flow(session: Session, window: Window, postgresql: bool) -> tuple[Flow, Flow, Flow]:
+    """By queue and period, the cases that came, those that are closed since, and what appeals add to those that waited:
+    the cases that they opened again, less the closings that these had before."""
 
-    def per_period(moment: Moment) -> Flow:
+    def per_period(moment: Moment, rows: FromClause) -> Flow:
         period = _period(moment, window, postgresql)
-        counted = select(CaseRow.queue, period, func.count()).where(moment >= window.since, CaseRow.golden_id.is_(None))
-        rows = session.execute(counted.group_by(CaseRow.queue, period))
-        return {(queue, number): count for queue, number, count in rows}
+        counted = select(CaseRow.queue, period, func.count()).select_from(rows)
+        counted = counted.where(moment >= window.since, CaseRow.golden_id.is_(None)).group_by(CaseRow.queue, period)
+        return {(queue, number): count for queue, number, count in session.execute(counted)}
 
-    return per_period(CaseRow.opened_at), per_period(CaseRow.closed_at)
+    cases = CaseRow.__table__
+    against = join(AppealRow, CaseDecisionRow, CaseDecisionRow.id == AppealRow.decision_id)
+    appealed = join(against, CaseRow, CaseRow.id == AppealRow.case_id)
+    again = Counter(per_period(AppealRow.received_at, appealed))
+    again.subtract(per_period(CaseDecisionRow.final_at, appealed))
+    return per_period(CaseRow.opened_at, cases), per_period(CaseRow.closed_at, cases), again
 
 
 def pairs(session: Session, window: Window) -> list[Pair]:
-    """Judgements of two people who did not know each other's: four eyes, and double review."""
-    first, second = aliased(CaseDecisionRow), aliased(CaseDecisionRow)
-    groups = (CaseRow.kind, first.decided_by, second.decided_by, first.decision, second.decision)
+    """Judgements of two people who did not know each other's: four eyes, and double review. A second one who took
+    another judgement back had been shown by then whether it was the first one's."""
+    first, second, undone = aliased(CaseDecisionRow), aliased(CaseDecisionRow), aliased(CaseDecisionRow)
+    same_person = first.identity_id.is_not_distinct_from(second.identity_id)
+    groups = (CaseRow.kind, first.decided_by, second.decided_by, first.decision, second.decision, same_person)
+    as_undone = and_(undone.decision == second.decision, undone.identity_id.is_not_distinct_from(second.identity_id))
+    seen = exists().where(
+        undone.case_id == second.case_id,
+        undone.decided_by == second.decided_by,
+        undone.stage == "second",
+        undone.state == "undone",
+        undone.decision != "escalated",
+        ~as_undone,
+    )
     counted = (
         select(*groups, func.count())
         .join_from(second, first, first.case_id == second.case_id)
@@ -153,6 +184,7 @@ def pairs(session: Session, window: Window) -> list[Pair]:
             first.stage == "first",
             first.state != "undone",
             CaseRow.golden_id.is_(None),
+            ~seen,
         )
         .group_by(*groups)
     )
@@ -184,7 +216,8 @@ def work(session: Session, window: Window) -> dict[str, int]:
 
 
 def face_alarms(session: Session, window: Window, kinds: Sequence[str], found: Sequence[Decided]) -> FaceAlarms:
-    """Of the cases of these kinds that came in the window; `found`: what `decided` gave."""
+    """Of the cases of these kinds that came in the window; `found`: what `decided` gave. A case that shows another
+    person than the leading finding's was no false alarm: its upload was worth the look."""
     here = (CaseRow.opened_at >= window.since, CaseRow.kind.in_(kinds), CaseRow.golden_id.is_(None))
     came = session.scalar(select(func.count()).select_from(CaseRow).where(*here)) or 0
     outcomes = Counter[str]()
@@ -196,14 +229,7 @@ def face_alarms(session: Session, window: Window, kinds: Sequence[str], found: S
 
 def _last_final(window: Window) -> tuple[ColumnElement[bool], ...]:
     """The conditions of decisions that became final in the window, and are the last ones on their cases."""
-    # what was appealed against and judged anew; a look for later decisions on each case would take SQLite minutes
-    judged_anew = select(AppealRow.decision_id).where(AppealRow.state != "open")
-    return (
-        CaseDecisionRow.final_at >= window.since,
-        CaseDecisionRow.state == "final",
-        CaseRow.golden_id.is_(None),
-        CaseDecisionRow.id.not_in(judged_anew),
-    )
+    return CaseDecisionRow.final_at >= window.since, CaseRow.golden_id.is_(None), LAST_WORD
 
 
 def _period(moment: Moment, window: Window, postgresql: bool) -> ColumnElement[int]:

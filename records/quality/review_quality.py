@@ -27,6 +27,8 @@ from records.quality.review_statistics import NO_AGREEMENT, Agreement, Share, ag
 Key = TypeVar("Key", str, int)
 
 OUTCOMES = ("confirmed", "genuine_owner", "not_this_person", "bad_picture")
+ANOTHER_PERSON = "another_person"
+"""The category, for kappa, of a second judgement that decides as the first one does, but about somebody else."""
 KEPT = timedelta(minutes=1)
 """How old figures may be before they are made anew, see Kept."""
 WINDOWS = (7, 30, 90, 365)
@@ -37,7 +39,7 @@ WEEKS_FROM = 60
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """What was decided finally on some findings. over_time: the same in each period of the window."""
+    """What the last decisions say of some leading findings. over_time: the same in each period of the window."""
 
     confirmed: int
     genuine_owner: int
@@ -180,7 +182,7 @@ def _precisions(window: Window, decided: Iterable[tuple[Key, Decided]]) -> dict[
     """By what the cases are grouped by, in its order."""
     groups: dict[Key, list[Counter[str]]] = defaultdict(lambda: [Counter() for _ in range(window.periods)])
     for key, one in decided:
-        groups[key][one.period][one.decision] += one.count
+        groups[key][one.period][one.outcome] += one.count
     return {
         key: _precision(sum(periods, Counter()), tuple(map(_precision, periods)))
         for key, periods in sorted(groups.items())
@@ -193,13 +195,13 @@ def _precision(decisions: Mapping[str, int], over_time: tuple[Precision, ...] = 
 
 def _flows(session: Session, window: Window, queues: Sequence[str], postgresql: bool) -> Iterator[QueueFlow]:
     backlog = review_counts.backlog(session)
-    came, closed = review_counts.flow(session, window, postgresql)
+    came, closed, again = review_counts.flow(session, window, postgresql)
     times = review_counts.times(session, window, postgresql)
     for queue in queues:
         now, over_time = backlog.get(queue, 0), []
         for period in range(window.periods - 1, -1, -1):
             over_time.append(max(0, now))
-            now -= came.get((queue, period), 0) - closed.get((queue, period), 0)
+            now -= came.get((queue, period), 0) + again.get((queue, period), 0) - closed.get((queue, period), 0)
         yield QueueFlow(
             queue=queue,
             backlog=backlog.get(queue, 0),
@@ -229,9 +231,11 @@ def _reviewers(
 
 
 def _agreement(pairs: Iterable[Pair]) -> Agreement:
+    """The same decision about somebody else is no agreement: a category of its own, which only seconds are in."""
     said: Counter[tuple[str, str]] = Counter()
     for one in pairs:
-        said[one.first, one.second] += one.count
+        differs = one.first == one.second and not one.same_person
+        said[one.first, ANOTHER_PERSON if differs else one.second] += one.count
     return agreement(said)
 
 

@@ -1,7 +1,7 @@
 """How the databases go about queries that are easily put so that they read all cases or all decisions."""
 
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event
@@ -10,6 +10,7 @@ from benchmarks.console_cases import fill
 from records.casework import case_history
 from records.casework.case_listing import CaseFilter, CaseListing
 from records.database import open_database
+from records.gallery_pages import GalleryPages
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CASES = 3_000
@@ -37,6 +38,14 @@ def test_sqlite_finds_what_stands_on_a_few_cases_by_the_cases_not_through_all_de
         database.migrate()
         with plans_of(database, "SELECT case_decisions") as plan, database.read() as session:
             case_history.standing(session, [f"case-{number}" for number in range(12)], NOW)
+    assert any("ix_case_decisions_case_id_decided_by" in line for line in plan), plan
+
+
+def test_sqlite_counts_what_a_person_led_to_by_the_cases_not_through_all_final_decisions(tmp_path):
+    with closing(open_database(f"sqlite:///{tmp_path / 'likeness.db'}")) as database:
+        database.migrate()
+        with plans_of(database, "SELECT cases") as plan:
+            GalleryPages(database, keep=timedelta(0)).led_by_references("idn_a")
     assert any("ix_case_decisions_case_id_decided_by" in line for line in plan), plan
 
 
