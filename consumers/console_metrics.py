@@ -5,6 +5,7 @@ from dataclasses import asdict
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 
 from consumers.quality_metrics import QualityMetrics
+from consumers.since import SinceGauge
 from records.faces_kept import People
 
 
@@ -87,9 +88,10 @@ class ConsoleMetrics:
             "likeness_console_decisions_final", "Decisions that can be undone no more.", registry=registry
         )
         self.sent = Counter("likeness_console_decisions_sent", "Decisions sent to Kafka.", registry=registry)
-        self.since_decisions = Gauge(
+        self.since_decisions = SinceGauge(
             "likeness_console_seconds_since_decisions",
-            "Seconds since the decisions were last looked at, and those due sent, without an error.",
+            "Seconds since this process last looked at the decisions, and sent those due, without an error; absent "
+            "without the console.",
             registry=registry,
         )
         self.coop_reports = Counter(
@@ -101,9 +103,10 @@ class ConsoleMetrics:
         self.coop_waiting = Gauge(
             "likeness_console_coop_waiting", "Cases that Coop is still to be told of.", registry=registry
         )
-        self.since_coop = Gauge(
+        self.since_coop = SinceGauge(
             "likeness_console_seconds_since_coop",
-            "Seconds since all cases that waited for Coop were sent, without an error; 0 without Coop.",
+            "Seconds since this process last saw to it that no case waited for Coop, without an error; absent from who "
+            "tells Coop nothing.",
             registry=registry,
         )
         self.mails = Counter(
@@ -113,12 +116,13 @@ class ConsoleMetrics:
             ["result"],
             registry=registry,
         )
-        self.since_mails = Gauge(
+        self.since_mails = SinceGauge(
             "likeness_console_seconds_since_mails",
-            "Seconds since all mails that were due were sent, without an error; 0 without [mail].",
+            "Seconds since this process last saw to it that no mail was due, without an error; absent from who sends "
+            "none.",
             registry=registry,
         )
-        self.since_expiry = Gauge(
+        self.since_expiry = SinceGauge(
             "likeness_console_seconds_since_expiry",
             "Seconds since all whose consent had ended were erased, without an error.",
             registry=registry,

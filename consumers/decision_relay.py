@@ -76,21 +76,25 @@ class DecisionRelay:
         self._metrics.decided.inc(count)
         return count
 
-    def drain(self) -> int:
-        """Publish all that is final; how many decisions that was. Raises DatabaseAway, BrokerAway, DeliveryFailed or
-        KafkaError."""
-        total = count = self._publish_batch()
-        while count and not self._stop.is_set():
-            total += (count := self._publish_batch())
+    def drain(self) -> int | None:
+        """Publish all that is final; how many decisions that was, or None when it was left to another process, which
+        may fail: that is no success of ours. Raises DatabaseAway, BrokerAway, DeliveryFailed or KafkaError."""
+        total = 0
+        while count := self._publish_batch():
+            total += count
+            if self._stop.is_set():
+                break
+        if count is None:
+            return None
         self._drained = time.monotonic()
         return total
 
-    def _repeat(self, task: Callable[[], int]) -> None:
+    def _repeat(self, task: Callable[[], int | None]) -> None:
         pause = LOOK_SECONDS
         while not self._stop.wait(pause):
             try:
-                task()
-                pause = LOOK_SECONDS
+                if task() is not None:
+                    pause = LOOK_SECONDS
             except (DatabaseAway, BrokerAway, DeliveryFailed, WorkerFenced, KafkaError) as error:
                 pause = min(2 * pause, self._settings.gallery.retry_seconds)
                 log.warning("Decisions wait in the database: %s Next try in %.1f s.", error, pause)
@@ -98,7 +102,8 @@ class DecisionRelay:
                 self._fail(error)
                 return
 
-    def _publish_batch(self) -> int:
+    def _publish_batch(self) -> int | None:
+        """How many decisions; None while another process publishes."""
         try:
             count = self._outbox.drain(self._publish, self._told)
         except WorkerFenced:  # another console has sent since
@@ -107,7 +112,7 @@ class DecisionRelay:
         except (BrokerAway, DeliveryFailed, KafkaError):
             self._drop_sender()
             raise
-        self._metrics.sent.inc(count)
+        self._metrics.sent.inc(count or 0)
         return count
 
     def _told(self) -> int:

@@ -111,7 +111,7 @@ class DecisionSenders:
         """To be called by one at a time on a group. Raises BrokerAway or KafkaError."""
         kafka = self._kafka
         if not self._transactional and kafka.delivery == "auto":
-            self._transactional, why = probe_transactions(kafka, self._topics, decisions_group(kafka))
+            self._transactional, why = probe_transactions(kafka, self._topics, decisions_group(kafka), trials=1)
             how = "exactly once" if self._transactional else "at least once"
             log.info("Decisions are sent %s: %s.", how, why)
         return ExactlyOnceSender(kafka, self._topics) if self._transactional else AtLeastOnceSender(kafka)

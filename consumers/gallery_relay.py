@@ -36,13 +36,15 @@ class GalleryRelay:
         self._drained = time.monotonic()
         metrics.since_outbox.set_function(lambda: time.monotonic() - self._drained)
 
-    def drain(self) -> int:
-        """Publish all that waits now; how many rows that was. Raises DatabaseAway, BrokerAway, DeliveryFailed or
-        KafkaError."""
+    def drain(self) -> int | None:
+        """Publish all that waits now; how many rows that was, or None when it was left to another process, which may
+        fail: that is no success of ours. Raises DatabaseAway, BrokerAway, DeliveryFailed or KafkaError."""
         total, count = 0, TOGETHER
         while count == TOGETHER:
-            count = self._outbox.drain(self._publish, TOGETHER)
-            total += count
+            drained = self._outbox.drain(self._publish, TOGETHER)
+            if drained is None:
+                return None
+            total += (count := drained)
         self._drained = time.monotonic()
         return total
 
@@ -63,8 +65,8 @@ class GalleryRelay:
         wait = self._settings.gallery.relay_seconds
         while not self._stop.wait(wait):
             try:
-                self.drain()
-                wait = self._settings.gallery.relay_seconds
+                if self.drain() is not None:
+                    wait = self._settings.gallery.relay_seconds
             except (DatabaseAway, BrokerAway, DeliveryFailed, KafkaError) as error:
                 wait = min(2 * wait, self._settings.gallery.retry_seconds)
                 log.warning("Gallery changes wait in the outbox: %s Next try in %.1f s.", error, wait)

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
 
+from consumers.since import SinceGauge
+
 _STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -136,9 +138,9 @@ class Metrics:
             buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
             registry=registry,
         )
-        self.since_outbox = Gauge(
+        self.since_outbox = SinceGauge(
             "likeness_seconds_since_outbox",
-            "Seconds since the outbox was last looked at, and what it held sent, without an error.",
+            "Seconds since this process last looked at the outbox, and sent what it held, without an error.",
             registry=registry,
         )
         self.published = Counter("likeness_outbox_published", "Gallery changes sent to Kafka.", registry=registry)

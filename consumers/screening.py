@@ -21,7 +21,7 @@ from kafka.errors import AuthorizationError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from config import Settings
-from consumers.dead_letter_limit import DeadLetterLimit
+from consumers.dead_letter_limit import DeadLetterLimit, Ended
 from consumers.delivery import Delivery, DeliveryFailed, MessageTooLarge, OutgoingMessage
 from consumers.fetch_gate import FetchGate
 from consumers.fetch_queue import FetchQueue
@@ -265,8 +265,8 @@ class Screening:
         if self._membership.changes != self._changes:
             return
         batch = self._ended
-        reasons = {item.number: item.reason for item in batch}
-        self._dead_letters.check(reasons)
+        fates = {item.number: Ended(item.reason, item.upload.account_id if item.upload else None) for item in batch}
+        self._dead_letters.check(fates)
         by_partition: dict[TopicPartition, set[int]] = {}
         for item in batch:
             by_partition.setdefault(item.partition, set()).add(item.record.offset)
@@ -284,7 +284,7 @@ class Screening:
         self._metrics.stage.labels("deliver").observe(time.perf_counter() - started)
         for partition, ended in by_partition.items():
             self._progress[partition].end(ended)
-        self._dead_letters.count(reasons)
+        self._dead_letters.count(fates)
         self._let_go(batch)
         self._reporter.delivered(batch)
 

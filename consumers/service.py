@@ -146,8 +146,12 @@ class Service:
                     beside.without_embedding,
                     settings.shadow.pack,
                 )
-        consumer = make_consumer(
-            settings.kafka, group_id=settings.kafka.group_id, max_partition_fetch_bytes=FETCH_BYTES
+        consumer = self._wait(
+            lambda: make_consumer(
+                settings.kafka, group_id=settings.kafka.group_id, max_partition_fetch_bytes=FETCH_BYTES
+            ),
+            "the broker",
+            BrokerAway,
         )
         stack.callback(consumer.close, timeout_ms=LEAVE_MS)
         # Once only: each call takes another name while this process holds the first.
@@ -189,8 +193,12 @@ class Service:
         self._screening.run()
 
     def _load_gallery(self, stack: ExitStack, detector: Detector, records: GalleryRecords) -> GalleryFeed:
-        feed = GalleryFeed(
-            self._settings, records, detector.indexes, self._metrics, self._stop, on_progress=self._report_loading
+        feed = self._wait(
+            lambda: GalleryFeed(
+                self._settings, records, detector.indexes, self._metrics, self._stop, on_progress=self._report_loading
+            ),
+            "the broker",
+            BrokerAway,
         )
         stack.callback(feed.close)
         self._wait(feed.load, "the gallery", BrokerAway, KafkaError)

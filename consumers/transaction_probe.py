@@ -1,8 +1,11 @@
 """Does this broker keep its word on transactions? Tried out, because brokers that speak the protocol may not.
 
-A message is committed and another aborted; a reader of committed messages must see the one and not the other.
+A message is committed and another aborted; a reader of committed messages must see the one and not the other. A trial
+that ends without an answer, since the broker is busy or starting, is made again: what follows from it lasts as long as
+the process.
 """
 
+import logging
 import threading
 import time
 
@@ -13,21 +16,42 @@ from config.settings import Kafka, Topics
 from consumers.kafka import BrokerAway, make_admin, make_consumer, make_producer
 from consumers.topics import TopicMissing, create_missing, probe_topic
 
+log = logging.getLogger(__name__)
 _POLL_MS = 50
 
 
-def probe_transactions(kafka: Kafka, topics: Topics, worker: str, seconds: float = 8.0) -> tuple[bool, str]:
+class _Undecided(Exception):
+    """The trial ended without an answer."""
+
+
+def probe_transactions(
+    kafka: Kafka, topics: Topics, worker: str, seconds: float = 8.0, trials: int = 3
+) -> tuple[bool, str]:
     """Whether transactions work, and why it is thought so, as words that follow a colon.
 
-    Takes `seconds` at most. `worker` makes the probe's transactional id its own. Raises BrokerAway.
+    A trial takes `seconds` at most; without an answer from any of the `trials`, they do not. `worker` makes the
+    probe's transactional id its own. Raises BrokerAway.
     """
-    outcome: list[tuple[bool, str] | BrokerAway] = []
+    why = ""
+    for trial in range(1, trials + 1):
+        try:
+            # each by a name of its own: a trial that was left behind would fence off the next one
+            return _try(kafka, topics, worker if trial == 1 else f"{worker}-{trial}", seconds)
+        except _Undecided as undecided:
+            why = str(undecided)
+            log.warning("Whether the broker's transactions work is open after trial %d of %d: %s.", trial, trials, why)
+    return False, why
+
+
+def _try(kafka: Kafka, topics: Topics, worker: str, seconds: float) -> tuple[bool, str]:
+    outcome: list[tuple[bool, str] | BrokerAway | _Undecided] = []
 
     def run() -> None:
         try:
             outcome.append(_probe(kafka, topics, worker, time.monotonic() + seconds))
         except (KafkaError, TopicMissing) as error:
-            outcome.append((False, f"the trial transaction failed ({error})"))
+            why = f"the trial transaction failed ({error})"
+            outcome.append(_Undecided(why) if getattr(error, "retriable", False) else (False, why))
         except BrokerAway as error:
             outcome.append(error)
 
@@ -36,8 +60,8 @@ def probe_transactions(kafka: Kafka, topics: Topics, worker: str, seconds: float
     thread.start()
     thread.join(seconds)
     if not outcome:
-        return False, f"the trial transaction did not end within {seconds:.0f} s"
-    if isinstance(outcome[0], BrokerAway):
+        raise _Undecided(f"the trial transaction did not end within {seconds:.0f} s")
+    if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
 

@@ -23,16 +23,17 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def drain(self, publish: Callable[[Sequence[OutboxRow]], None], limit: int = 500) -> int:
-        """Publishes up to `limit` of the oldest rows, in order, and deletes them; returns how many.
+    def drain(self, publish: Callable[[Sequence[OutboxRow]], None], limit: int = 500) -> int | None:
+        """Publishes up to `limit` of the oldest rows, in order, and deletes them; how many, or None at once while
+        another process drains: whether that one can is not known here.
 
         `publish` returns only when every row has been acknowledged, and raises otherwise: then the rows stay. A
         process that dies between publishing and deleting leaves rows that the next drain publishes again in the same
-        order. Returns 0 at once while another process drains. Raises DatabaseAway.
+        order. Raises DatabaseAway.
         """
         with self._database.sole("relay") as alone:
             if not alone:
-                return 0
+                return None
             with self._database.read() as session:
                 rows = [
                     OutboxRow(entry.sequence, entry.key, entry.value, entry.topic_name)

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 
+from consumers.since import SinceGauge
+
 RESULTS = ("clear", "review", "no_face", "not_fetched", "unreadable", "other_pack", "expired")
 
 
@@ -34,9 +36,9 @@ class LookBackMetrics:
         self.paused = Gauge(
             "likeness_look_back_paused", "1 while it waits until screening has caught up.", registry=registry
         )
-        self.since_step = Gauge(
+        self.since_step = SinceGauge(
             "likeness_look_back_seconds_since_step",
-            "Seconds since the last step without an error, of searching or of finding nothing to do.",
+            "Seconds since this process's last step without an error, of searching or of finding nothing to do.",
             registry=registry,
         )
         self.workers_lost = Counter(

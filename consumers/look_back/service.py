@@ -140,7 +140,7 @@ class LookBackService:
         from consumers.milvus.side import open_store
         from consumers.milvus.topic_writer import positions
 
-        store, _ = open_store(settings, database, master_key)
+        store, _ = open_store(settings, database, master_key, later=True)  # without it all kept faces are compared
         self._stack.callback(store.close)
         places = ProbePlaces(store, keys)
         writer = ProbeWriter(settings, database, store, places, self._stop)

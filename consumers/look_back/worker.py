@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from kafka import KafkaProducer
@@ -39,6 +39,10 @@ SLICE_SECONDS = 2.0
 SETTLE_SECONDS = 5.0
 """After this time every consumer has followed the gallery: what is uploaded from then on is compared anyway."""
 PAUSE_SECONDS = 0.5
+UNTOLD = timedelta(seconds=30)
+"""Whoever is not published for so long is told of: else it takes a second."""
+NAMED = 5
+"""So many people at most are named in one line."""
 LATER = 10
 """What a review's priority is divided by, so that all of live uploads, 15 and more, come first."""
 
@@ -73,6 +77,7 @@ class LookBackWorker:
         self._stop = stop
         self._settle = settle
         self._known: dict[str, int] = {}
+        self._untold: Sequence[str] = ()
         self._past: PastTopic | None = None
         self._live: LiveTraffic | None = None
         self._producer: KafkaProducer | None = None
@@ -103,7 +108,8 @@ class LookBackWorker:
                     self._stop.wait(pause)
                     pause = min(2 * pause, self._settings.gallery.retry_seconds)
                 else:
-                    self._well, pause = time.monotonic(), PAUSE_SECONDS
+                    if step != "elsewhere":  # whether that process can search is not known here
+                        self._well, pause = time.monotonic(), PAUSE_SECONDS
                     if step != "searched":
                         self._stop.wait(PAUSE_SECONDS)
         finally:
@@ -190,6 +196,11 @@ class LookBackWorker:
         count, oldest = self._look_backs.undone()
         self._metrics.undone.set(count)
         self._metrics.seconds_behind.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0)
+        untold = self._look_backs.untold(UNTOLD) if count else []
+        if untold and untold != self._untold:
+            named = ", ".join(untold[:NAMED]) + (f" and {len(untold) - NAMED} more" if len(untold) > NAMED else "")
+            log.warning("The look-back for %s waits: not published yet. Is `likeness run` running?", named)
+        self._untold = untold
 
 
 def joined(look_backs: Sequence[LookBack], topic: str) -> Window | None:

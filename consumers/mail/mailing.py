@@ -75,11 +75,13 @@ class Mailing:
 
     def drain(self) -> int:
         """Sends all that is due; how many notices were taken. Raises DatabaseAway, and MailAway when some wait."""
-        taken = self._say_last_words()
+        taken, last = self._say_last_words()
         with self._notices.alone() as alone:
+            if not alone and last is not None:
+                raise last
             if not alone:
                 return taken
-            last, failures = None, 0
+            failures = 0
             # those that failed most often come last: one that is refused again and again holds up no other
             for notice in sorted(self._notices.due(), key=lambda one: self._failed[one.report_id, one.kind]):
                 if self._stop.is_set():
@@ -103,14 +105,23 @@ class Mailing:
         self._well = time.monotonic()
         return taken
 
-    def _say_last_words(self) -> int:
-        taken = 0
-        while self._last_words:
+    def _say_last_words(self) -> tuple[int, MailAway | None]:
+        """How many were taken, and why others were not: those wait behind all that came since."""
+        taken, last, failures = 0, None, 0
+        for _ in range(len(self._last_words)):
             since, notice = self._last_words[0]
             if time.monotonic() - since < LAST_WORD_SECONDS:
-                taken += self._tell(notice)
+                try:
+                    taken += self._tell(notice)
+                except MailAway as away:
+                    last, failures = away, failures + 1
+                    self._last_words.rotate(-1)
+                    if failures == FAILURES:
+                        break
+                    continue
+                failures = 0
             self._last_words.popleft()
-        return taken
+        return taken, last
 
     def _tell(self, notice: Notice) -> bool:
         """Whether it was taken; False where nobody can be written to. Raises MailAway, MasterKeyError, SealBroken."""

@@ -19,10 +19,13 @@ from records.keys.vector_key import vector_key
 LOOK_SECONDS = 0.5
 
 
-def open_store(settings: Settings, database: Database, master_key: MasterKey) -> tuple[Store, Turning]:
-    """The collections, and what turns vectors for them. Raises DatabaseAway, MasterKeyError."""
+def open_store(
+    settings: Settings, database: Database, master_key: MasterKey, *, later: bool = False
+) -> tuple[Store, Turning]:
+    """The collections, and what turns vectors for them. `later`: Milvus may be away for now. Raises DatabaseAway,
+    MasterKeyError."""
     turning = Turning(vector_key(database, master_key))
-    return Store(settings.milvus, turning.id), turning
+    return Store(settings.milvus, turning.id, later=later), turning
 
 
 class MilvusSide:

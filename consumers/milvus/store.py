@@ -6,6 +6,7 @@ A row's key is identity/sequence/number: a state never writes over another's row
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -38,18 +39,21 @@ class MilvusAway(DatabaseAway):
 class Store:
     """The collections under one prefix and one turning key. Safe to share among threads, with one that writes."""
 
-    def __init__(self, settings: Milvus, turning_id: str) -> None:
+    def __init__(self, settings: Milvus, turning_id: str, *, later: bool = False) -> None:
         """`turning_id`: vectors turned by another key cannot be compared, so each key has collections of its own.
-        Raises MilvusAway."""
+        `later`: Milvus is connected to when it is first asked, not now; so every method may raise MilvusAway. Raises
+        MilvusAway otherwise."""
         self._settings = settings
         self._prefix = f"{settings.prefix}{turning_id}_"
         self.pictures, self.names, self._state = (f"{self._prefix}{one}" for one in ("pictures", "names", "state"))
-        token = settings.token.get_secret_value() if settings.token else ""
-        options = {"uri": settings.uri, "token": token, "timeout": settings.seconds}
-        self._client: MilvusClient = self._asked(lambda: MilvusClient(**options))
+        self._connected: MilvusClient | None = None
+        self._connecting = threading.Lock()
+        if not later:
+            self._connect()
 
     def close(self) -> None:
-        self._client.close()
+        if self._connected is not None:
+            self._connected.close()
 
     def faces(self, pack: str) -> str:
         """The name of the pack's collection."""
@@ -215,6 +219,18 @@ class Store:
             )
             found += [row["id"] for row in self._asked(query, name)]
         return found
+
+    @property
+    def _client(self) -> MilvusClient:
+        return self._connected or self._connect()
+
+    def _connect(self) -> MilvusClient:
+        settings = self._settings
+        token = settings.token.get_secret_value() if settings.token else ""
+        options = {"uri": settings.uri, "token": token, "timeout": settings.seconds}
+        with self._connecting:
+            self._connected = self._connected or self._asked(lambda: MilvusClient(**options))
+            return self._connected
 
     def _asked(self, ask: Callable[[], T], name: str | None = None) -> T:
         """What `ask` gives. `name`: the collection that is read, which is loaded if it is not, as after a restart of

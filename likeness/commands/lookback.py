@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated
@@ -62,30 +62,38 @@ def look_back(
         worker, look_backs = service.open()
         asked = look_backs.ask(identity or active, operator(), from_then)
         _work(worker, look_backs, asked)
-        left = look_backs.find(asked)
-    _tell(left, len(asked))
-    if any(one.state != "done" for one in left):
+        suspended, left = look_backs.suspended(asked), look_backs.find(asked)
+    _tell(left, len(asked), suspended)
+    if _undone(left, suspended):
         raise typer.Exit(130)
 
 
 def _work(worker: LookBackWorker, look_backs: LookBacks, asked: Sequence[str]) -> None:
-    """Until all of these are done, by this process or another, or somebody wants to stop."""
+    """Until all of these are done but for people who are suspended, by this process or another, or somebody wants to
+    stop."""
     with progress() as bar:
         task = bar.add_task("Looking back", total=100)
 
         def over() -> bool:
-            left = look_backs.find(asked)
+            suspended, left = look_backs.suspended(asked), look_backs.find(asked)
             told = f"Looking back: {max((one.seen for one in left), default=0):,} uploads"
             bar.update(task, completed=min((one.percent for one in left), default=100), description=told)
-            return all(one.state == "done" for one in left)
+            return not _undone(left, suspended)
 
         worker.run(over)
 
 
-def _tell(left: Sequence[LookBack], asked: int) -> None:
+def _undone(left: Sequence[LookBack], suspended: Mapping[str, str]) -> bool:
+    return any(one.state != "done" and one.id not in suspended for one in left)
+
+
+def _tell(left: Sequence[LookBack], asked: int, suspended: Mapping[str, str]) -> None:
     seen, found = max((one.seen for one in left), default=0), sum(one.found for one in left)
     out.print(f"Uploads looked at: {seen:,}. Reviews sent: {found:,}.")
     if len(left) < asked:
         out.print(f"People erased meanwhile: {asked - len(left):,}.")
-    if any(one.state != "done" for one in left):
+    if suspended:
+        people = ", ".join(sorted(suspended.values()))
+        out.print(f"Suspended, and searched for by `likeness lookback` once they are no more: {people}.")
+    if _undone(left, suspended):
         out.print("It is not done: `likeness lookback` goes on from here.")

@@ -44,16 +44,18 @@ class DecisionOutbox:
 
     def drain(
         self, publish: Callable[[DecisionBatch], None], told: Callable[[], int] = lambda: 0, limit: int = BATCH
-    ) -> int:
-        """Publishes the next batch, deletes its rows and writes into the audit log that they were sent; how many.
+    ) -> int | None:
+        """Publishes the next batch, deletes its rows and writes into the audit log that they were sent; how many, or
+        None at once while another process drains: whether that one can is not known here.
 
         `told` gives the number of the last batch that is known to be published, 0 for none: what a predecessor
         published and did not delete is not published again. `publish` returns only when every row has been
-        acknowledged, and raises otherwise: then the same batch comes next. Returns 0 at once while another process
-        drains. Raises DatabaseAway.
+        acknowledged, and raises otherwise: then the same batch comes next. Raises DatabaseAway.
         """
         with self._database.sole("decisions") as alone:
-            if not alone or self._empty():
+            if not alone:
+                return None
+            if self._empty():
                 return 0
             reached = told()
             batch = self._next(reached, limit)

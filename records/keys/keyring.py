@@ -5,6 +5,7 @@ wrapped by the master key. Who deletes the wrapped data key has erased the ident
 """
 
 import hashlib
+import hmac
 import os
 import threading
 from dataclasses import dataclass
@@ -126,6 +127,10 @@ class DataKey:
                 f"The master key does not open the data key of {identity_id}; give the master key that this database "
                 "was made with (settings: [keys])."
             ) from None
+
+    def same(self, other: "DataKey") -> bool:
+        """Whether what one of both seals the other opens."""
+        return self.identity_id == other.identity_id and hmac.compare_digest(self._key, other._key)
 
     def wrap(self, master_key: MasterKey) -> bytes:
         """The data key as it may rest in the database."""

@@ -4,14 +4,20 @@ What the topic avatar-probes holds of a day's faces is sealed with that day's ke
 them, wherever copies of the topic lie.
 """
 
+import logging
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from records.database import Database
 from records.keys.keyring import DataKey, MasterKey
 from records.reports.schema_reports import ProbeKeyRow
+
+KEPT_LATELY = timedelta(hours=30)
+"""A consumer that keeps faces makes a key each midnight: one that made none for so long keeps none any more."""
+log = logging.getLogger(__name__)
 
 
 def subject_of(day: date) -> str:
@@ -40,16 +46,35 @@ class ProbeKeys:
 
     def all(self) -> dict[date, DataKey]:
         """The keys that there are, by day. Raises MasterKeyError."""
-        with self._database.read() as session:
-            rows = session.execute(select(ProbeKeyRow.day, ProbeKeyRow.wrapped)).all()
-        return {row.day: DataKey.unwrap(subject_of(row.day), row.wrapped, self._master_key) for row in rows}
+        return self._read(select(ProbeKeyRow.day, ProbeKeyRow.wrapped))
+
+    def of(self, days: Collection[date]) -> dict[date, DataKey]:
+        """Those of these days' keys that there are. Raises MasterKeyError."""
+        return self._read(select(ProbeKeyRow.day, ProbeKeyRow.wrapped).where(ProbeKeyRow.day.in_(days)))
 
     def sweep(self, now: datetime) -> int:
-        """Deletes the keys of days whose retention has passed, and so their probes; how many. `now`: aware."""
+        """Deletes the keys of days whose retention has passed, and so their probes; how many. `now`: aware.
+
+        Where none are to be kept that is all, but not while a consumer makes them: a process that lacks the setting
+        must not destroy what others keep."""
         first = now.astimezone(UTC).date() - timedelta(days=self._days)
         over = delete(ProbeKeyRow).where(ProbeKeyRow.day < first) if self._days else delete(ProbeKeyRow)
         with self._database.write() as session:
+            newest = None if self._days else session.scalar(select(func.max(ProbeKeyRow.created_at)))
+            if newest is not None and newest > now - KEPT_LATELY:
+                log.warning(
+                    "look_back.days is 0 here, and the last key of kept faces was made at %s: they stay until none was "
+                    "made for %d hours. Give all processes the same look_back.days.",
+                    f"{newest:%Y-%m-%d %H:%M} UTC",
+                    KEPT_LATELY.total_seconds() // 3600,
+                )
+                return 0
             gone = len(session.scalars(over.returning(ProbeKeyRow.day)).all())
         if gone:
             self._database.empty_log()
         return gone
+
+    def _read(self, wanted: Select[date, bytes]) -> dict[date, DataKey]:
+        with self._database.read() as session:
+            rows = session.execute(wanted).all()
+        return {row.day: DataKey.unwrap(subject_of(row.day), row.wrapped, self._master_key) for row in rows}

@@ -20,6 +20,7 @@ from records.announcer import utc_now
 from records.database import Database
 from records.errors import MasterKeyError, NotSealed, RecordsError
 from records.keys.keyring import DataKey, MasterKey
+from records.keys.wrapped import is_of
 from records.reports.schema_reports import SealingKeyRow
 
 ALGORITHM, CIPHER = "ECDH-ES", "A256GCM"
@@ -33,6 +34,12 @@ class _Registry(jwe.JWERegistry):
 
 
 _REGISTRY = _Registry(algorithms=[ALGORITHM, CIPHER])  # nothing else, and no `zip`, which unpacks to any size
+
+
+class SealingKeyLost(NotSealed):
+    """A report was sealed for a pair of ours that no master key in hand opens, and nobody opens it any more."""
+
+    reason = "sealing_key_lost"
 
 
 class SealingKeys:
@@ -49,7 +56,7 @@ class SealingKeys:
         return (self._newest() or self._make()).as_dict(private=False)
 
     def open(self, value: bytes | None) -> bytes:
-        """What a platform has sealed. Raises NotSealed."""
+        """What a platform has sealed. Raises NotSealed; MasterKeyError where the master key may be the wrong one."""
         try:
             return jwe.decrypt_compact(value or b"", self._key_of, registry=_REGISTRY).plaintext or b""
         except RecordsError:
@@ -69,8 +76,21 @@ class SealingKeys:
                 wrapped = session.scalar(select(SealingKeyRow.wrapped).where(SealingKeyRow.id == key_id))
             if wrapped is None:
                 raise NotSealed("the header's kid names a key that this deployment does not have")
-            self._unwrap(key_id, wrapped)
+            self._unwrap_for(key_id, wrapped)
         return self._keys[key_id]
+
+    def _unwrap_for(self, key_id: str, wrapped: bytes) -> None:
+        """A pair that hangs on a destroyed master key, as in an older copy of the database, must hold nobody up; with a
+        wrong master key nothing may be passed over."""
+        try:
+            self._unwrap(key_id, wrapped)
+        except MasterKeyError:
+            if not is_of(self._master_key, self._database):
+                raise
+            raise SealingKeyLost(
+                "it is sealed for a key that no master key in hand opens any more: it must be sealed for the newest "
+                "public key and sent again"
+            ) from None
 
     def _newest(self) -> OKPKey | None:
         """The newest that the master key opens: who has lost an older one must still be written to."""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from records.casework.schema_cases import CasePictureKeyRow
 from records.database import Database
+from records.keys.keyring import MasterKey
 from records.keys.probe_keys import subject_of
 from records.people.schema_people import ModeratorRow
 from records.people.second_factor import PURPOSE
@@ -63,3 +64,18 @@ COLUMNS = (
     WrappedColumn(VectorKeyRow.wrapped, VectorKeyRow.id, erases=False),
     WrappedColumn(ModeratorRow.totp_sealed, ModeratorRow.id, purpose=PURPOSE, erases=False),
 )
+
+
+def is_of(master_key: MasterKey, database: Database) -> bool:
+    """Whether the master key opens what the database has had for longest: an identity's key, or else a report's, a
+    case's, a day's. False where there is none, so that a key which is merely the wrong one is never taken for right.
+
+    The oldest, since a process that was started with a wrong master key has wrapped new ones by it."""
+    for column in COLUMNS:
+        if column.erases:
+            oldest = select(column.id, column.wrapped).order_by(column.table.c.created_at, column.id).limit(1)
+            with database.read() as session:
+                row = session.execute(oldest).one_or_none()
+            if row is not None:
+                return master_key.opener(column.subject(row[0]), row[1], column.purpose) is not None
+    return False

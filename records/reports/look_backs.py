@@ -123,8 +123,7 @@ class LookBacks:
     def take(self) -> list[LookBack]:
         """What is to be searched for now, together: what somebody has begun, else all that waits. Nobody who is not in
         the gallery, or of whom consumers are still to be told."""
-        untold = exists().where(OutboxEntry.key == LookBackRow.identity_id)
-        fit = (IdentityRow.status == "active", ~untold)
+        fit = (IdentityRow.status == "active", ~exists().where(OutboxEntry.key == LookBackRow.identity_id))
         with self._database.write() as session:
             for state in ("running", "waiting"):
                 rows = session.scalars(
@@ -170,11 +169,40 @@ class LookBacks:
         return self._listed(LookBackRow.identity_id == identity_id)
 
     def undone(self) -> tuple[int, datetime | None]:
-        """How many are not done, and when the oldest of them was asked for."""
-        left = select(func.count(), func.min(LookBackRow.asked_at)).where(LookBackRow.state != "done")
+        """How many are to be done, and when the oldest of them was asked for. One for somebody who is suspended waits
+        for nobody but them."""
+        left = (
+            select(func.count(), func.min(LookBackRow.asked_at))
+            .join(IdentityRow, IdentityRow.id == LookBackRow.identity_id)
+            .where(LookBackRow.state != "done", IdentityRow.status == "active")
+        )
         with self._database.read() as session:
             count, oldest = session.execute(left).one()
         return count, oldest
+
+    def suspended(self, look_back_ids: Sequence[str]) -> dict[str, str]:
+        """Those of these that are not done and whose person is not in the gallery now, with the person's id."""
+        stand_still = (
+            select(LookBackRow.id, LookBackRow.identity_id)
+            .join(IdentityRow, IdentityRow.id == LookBackRow.identity_id)
+            .where(LookBackRow.id.in_(look_back_ids), LookBackRow.state != "done", IdentityRow.status != "active")
+        )
+        with self._database.read() as session:
+            return {row.id: row.identity_id for row in session.execute(stand_still)}
+
+    def untold(self, waiting: timedelta) -> list[str]:
+        """Who is to be searched for, and cannot be, since consumers have not been told of them for so long."""
+        since = self._clock() - waiting
+        told_of = exists().where(OutboxEntry.key == LookBackRow.identity_id, OutboxEntry.created_at < since)
+        left = (
+            select(LookBackRow.identity_id)
+            .distinct()
+            .join(IdentityRow, IdentityRow.id == LookBackRow.identity_id)
+            .where(LookBackRow.state != "done", IdentityRow.status == "active", told_of)
+            .order_by(LookBackRow.identity_id)
+        )
+        with self._database.read() as session:
+            return list(session.scalars(left))
 
     def _listed(self, which: ColumnElement[bool]) -> list[LookBack]:
         newest = select(LookBackRow).where(which).order_by(LookBackRow.asked_at.desc(), LookBackRow.id)

@@ -7,7 +7,9 @@ from threading import Event, Timer
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.admin import MemberToRemove
+from kafka.errors import CoordinatorLoadInProgressError
 
+from consumers import transaction_probe
 from consumers.delivery import (
     AtLeastOnceDelivery,
     DeliveryFailed,
@@ -363,6 +365,24 @@ def test_the_embedded_broker_fails_the_proof_and_gets_at_least_once(tansu, tmp_p
     delivery = place.keep(choose_delivery(place.kafka, place.topics, place.consumer, "worker-0"))
     assert delivery.name == "at_least_once"
     place.close()
+
+
+@pytest.mark.parametrize("hiccup", ["error", "silence"])
+def test_a_trial_without_an_answer_is_made_again(kafka_place, monkeypatch, hiccup):
+    place = kafka_place.assign()
+    trial, trials = transaction_probe._probe, []
+
+    def first_without_an_answer(*arguments):
+        trials.append(arguments)
+        if len(trials) == 1 and hiccup == "error":
+            raise CoordinatorLoadInProgressError
+        if len(trials) == 1:
+            time.sleep(3)
+        return trial(*arguments)
+
+    monkeypatch.setattr(transaction_probe, "_probe", first_without_an_answer)
+    works, _ = probe_transactions(place.kafka, place.topics, f"worker-{hiccup}", seconds=2)
+    assert works and len(trials) == 2
 
 
 def test_a_probe_that_may_not_make_its_topic_says_so_and_stays_with_the_weaker_promise(apache_kafka, tmp_path):

@@ -10,6 +10,7 @@ from consumers.kafka import make_admin, make_producer
 from consumers.topics import ensure_report_topic, ensure_topics
 from likeness.erasure_topic import look_at_topics
 from records.database import open_database
+from records.gallery import GalleryRecords
 from records.keys.keyring import MasterKey
 from records.keys.sealing import SealingKeys
 from records.reports.erasures import Erased
@@ -29,11 +30,19 @@ def settings(tansu, tmp_path):
     return settings
 
 
+MASTER = MasterKey.of(bytes(32))
+
+
 @pytest.fixture
-def sealing(tmp_path):
+def database(tmp_path):
     with closing(open_database(f"sqlite:///{tmp_path / 'likeness.db'}")) as database:
         database.migrate()
-        yield SealingKeys(database, MasterKey.of(bytes(32)))
+        yield database
+
+
+@pytest.fixture
+def sealing(database):
+    return SealingKeys(database, MASTER)
 
 
 def put(settings, topic, value):
@@ -71,3 +80,14 @@ def test_what_a_platforms_own_form_sent_is_left_as_long_as_its_topic_holds_it(se
     assert left(settings, sealing, "ticket-1")[topic] == (0, "the report is not there any more")
     assert left(settings, sealing, "ticket-10")[topic][0] == 1
     assert left(settings, sealing, "ticket-20")[topic][0] == 1
+
+
+def test_what_is_sealed_for_a_key_that_no_master_key_opens_any_more_is_counted_apart(settings, sealing, database):
+    topic = settings.topics.reports
+    GalleryRecords(database, MASTER).add_identity("LK-1", "victim")
+    lost = SealingKeys(database, MasterKey.of(b"\1" * 32)).public_key()
+    put(settings, topic, sealed({"your_id": "ticket-1"}, lost))
+    count, says = left(settings, sealing, "ticket-2")[topic]
+    assert count == 0 and "unless among 1 that no master key opens any more" in says
+    put(settings, topic, sealed({"your_id": "ticket-2"}, sealing.public_key()))
+    assert left(settings, sealing, "ticket-2")[topic][0] == 1

@@ -13,13 +13,17 @@ from sqlalchemy import make_url, text
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.database import open_database
-from records.errors import KeyCopyUnreadable
+from records.errors import KeyCopyUnreadable, MasterKeyError, NotSealed
 from records.gallery import GalleryRecords
 from records.keys.copies import KEYS, copy_keys, put_back
 from records.keys.keyring import MasterKey
 from records.keys.rotation import KeyRotation
+from records.keys.sealing import SealingKeys
+from records.keys.signing import SigningKeys
+from records.keys.vector_key import vector_key
 from records.reports.erasure import Erasure
 from tests.support.postgres import find_programs
+from tests.support.sealed_reports import sealed
 from tests.support.vault import ALL, MASTER, fill
 
 A_WHILE = timedelta(minutes=2)
@@ -111,6 +115,31 @@ def test_once_the_master_key_is_destroyed_copies_with_keys_open_nothing(database
     assert vault.opened(database, only_new) == {"signing", "sealing", "vectors", "second factor"}
     put_back(database, newest)
     assert vault.opened(database, only_new) == ALL
+
+
+def test_from_a_copy_older_than_the_last_retired_master_key_opens_what_the_guide_says(database, postgres, tmp_path):
+    vault = fill(database, MASTER)
+    report = sealed(b"a report", SealingKeys(database, MASTER).public_key())
+    older, turning = back_up(database, tmp_path), vector_key(database, MASTER)
+    new = MasterKey.of(b"\1" * 32, MASTER.current)
+    KeyRotation(database, new, AuditLog(database)).wrap_anew("operator")
+    newest_keys, only_new = list(copy_keys(database, utc_now() + A_WHILE)), MasterKey.of(new.current)
+    with closing(open_database(restored(older, postgres))) as restored_one:
+        for ask in (
+            lambda: vector_key(restored_one, only_new),
+            lambda: SealingKeys(restored_one, only_new).open(report),
+        ):
+            with pytest.raises(MasterKeyError):
+                ask()
+        put_back(restored_one, newest_keys)
+        with pytest.raises(NotSealed):
+            SealingKeys(restored_one, only_new).open(report)
+        assert vault.opened(restored_one, only_new) == ALL - {"signing", "sealing", "second factor"}
+        anew = vector_key(restored_one, only_new)
+        assert anew != turning and vector_key(restored_one, only_new) == anew, "all processes have the same one"
+        assert SigningKeys(restored_one, only_new).sign(b"a receipt").key != vault.signing_key
+        sealing = SealingKeys(restored_one, only_new)
+        assert sealing.open(sealed(b"again", sealing.public_key())) == b"again"
 
 
 def test_a_copy_holds_the_keys_wrapped_only_and_is_whole_or_refused(database):

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kafka import TopicPartition
+from kafka.structs import OffsetAndMetadata
 from sqlalchemy import text
 
+from consumers.kafka import make_consumer, make_producer
 from consumers.look_back.kept_face_search import KeptFaceSearch
 from consumers.look_back.live_traffic import LiveTraffic
 from consumers.look_back.metrics import RESULTS
@@ -24,6 +27,7 @@ from records.keys.keyring import MasterKey
 from records.keys.probe_keys import ProbeKeys
 from records.reports.look_backs import LookBacks
 from tests.support.console import RunningFeed, looking, make_console_topics
+from tests.support.kafka_settings import kafka_settings
 from tests.support.odd_pictures import landscape
 from tests.support.running_service import (
     ARDERN,
@@ -226,6 +230,35 @@ def test_it_waits_while_screening_has_uploads_to_catch_up_with(tansu, tmp_path, 
         assert look_backs.of_identity(identity_id)[0].found == 1
     topics.close()
     assert was.sent
+
+
+def test_what_follows_the_last_transaction_of_each_partition_is_no_upload_that_waits(apache_kafka, tmp_path):
+    settings = kafka_settings(apache_kafka, tmp_path, screening={"batch_size": 1})
+    make_topics(settings)
+    topic = settings.topics.uploads
+    with (
+        closing(make_consumer(settings.kafka, group_id=settings.kafka.group_id)) as group,
+        closing(make_producer(settings.kafka, transactional_id=topic)) as producer,
+        closing(LiveTraffic(settings)) as live,
+    ):
+        partitions = [TopicPartition(topic, number) for number in sorted(group.partitions_for_topic(topic))]
+        assert len(partitions) > 1
+        producer.init_transactions()
+
+        def send(of_each):
+            producer.begin_transaction()
+            sent = [producer.send(topic, b"upload", partition=one.partition) for one in partitions * of_each]
+            producer.commit_transaction()
+            return [future.get(10) for future in sent]
+
+        last = {TopicPartition(one.topic, one.partition): one.offset for one in send(2)}
+        group.assign(partitions)
+        group.commit({one: OffsetAndMetadata(offset + 1, "", -1) for one, offset in last.items()})
+        # Kafka marks the end of a transaction in each partition a little after it has told us of it.
+        eventually(lambda: all(end == last[one] + 2 for one, end in group.end_offsets(partitions).items()))
+        assert (live.waiting(), live.behind()) == (0, False)
+        send(2)
+        eventually(lambda: live.waiting() >= 2 * len(partitions))
 
 
 def test_who_withdraws_is_not_searched_for_any_more(once, portraits):

@@ -305,6 +305,44 @@ def test_a_last_word_that_is_not_taken_within_an_hour_is_given_up(sqlite, monkey
     assert not sending.mailing._last_words
 
 
+def erased(sending, address):
+    """Somebody's report is gone, and they are owed the last word."""
+    report_id = send_report(sending.intake, details=to(address)).report_id
+    sending.mailing.last_word(sending.notices.farewell(report_id))
+
+
+def test_a_last_word_that_is_refused_for_now_waits_and_holds_up_nobody(sqlite, controller, post):
+    sending = Sending(sqlite, controller())
+    post.answers["full@example.com"] = "452 <full@example.com> mailbox full"
+    erased(sending, "full@example.com")
+    erased(sending, "gone@example.com")
+    sending.news()
+    with pytest.raises(MailAway):
+        sending.mailing.drain()
+    assert sorted(mail["To"] for mail in post.taken) == ["gone@example.com", "nora@example.com"]
+    with sending.notices.alone(), pytest.raises(MailAway):
+        sending.mailing.drain()
+    post.answers.clear()
+    assert sending.mailing.drain() == 1
+    assert post.taken[-1]["To"] == "full@example.com"
+    assert sending.mailing.drain() == 0
+
+
+def test_however_many_last_words_wait_a_server_that_is_away_is_asked_a_few_times_only(sqlite, controller, post):
+    sending = Sending(sqlite, controller())
+    post.answers["full@example.com"] = "452 <full@example.com> mailbox full"
+    for _ in range(7):
+        erased(sending, "full@example.com")
+    erased(sending, "gone@example.com")
+    with pytest.raises(MailAway):
+        sending.mailing.drain()
+    assert sending.counted("failed") == 3
+    for _ in range(2):
+        with pytest.raises(MailAway):
+            sending.mailing.drain()
+    assert [mail["To"] for mail in post.taken] == ["gone@example.com"], "those that failed come last"
+
+
 def test_of_two_processes_one_sends_at_a_time(database, controller, post):
     port = controller()
     sending = Sending(database, port)

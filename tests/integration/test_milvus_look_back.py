@@ -1,17 +1,20 @@
 """With Milvus a look-back reads of the kept faces only those that may be meant, and finds what it finds without."""
 
+import threading
 from contextlib import closing
 
 import pytest
+from pymilvus.exceptions import MilvusException
 from sqlalchemy import text
 
 from consumers.look_back.probe_places import KIND
+from consumers.milvus import store
 from consumers.milvus.side import open_store
 from demo.broker import free_port
 from records.database import open_database
 from records.keys.open_master_key import open_master_key
-from tests.integration.test_look_back import MASTER, look_back_for, looking_back, past, protect
-from tests.support.running_service import ARDERN, MACRON, again, eventually, service_settings, upload
+from tests.integration.test_look_back import MASTER, OWN, look_back_for, looking_back, past, protect
+from tests.support.running_service import ARDERN, MACRON, again, enrol, eventually, metric, service_settings, upload
 
 
 @pytest.fixture
@@ -43,6 +46,32 @@ def test_a_look_back_reads_only_what_is_alike_and_finds_the_same(settings, portr
         assert (same.seen, same.found) == (15, 1)
 
 
+def test_a_milvus_that_is_away_at_the_start_has_all_compared_and_is_filled_once_it_is_there(
+    settings, portraits, monkeypatch
+):
+    connect, there = store.MilvusClient, threading.Event()
+
+    class Late(connect):
+        def __init__(self, **options):
+            if not there.is_set():
+                raise MilvusException(message="not yet")
+            super().__init__(**options)
+
+    with past(again(settings, milvus={"uri": None}), portraits) as was:
+        macron = enrol(again(settings, milvus={"uri": None}), MACRON, portraits["person_a_1.jpg"], own_accounts=(OWN,))
+        eventually(lambda: metric(settings, "likeness_gallery_references") >= 1)
+        monkeypatch.setattr(store, "MilvusClient", Late)
+        with looking_back(settings) as service:
+            worker, look_backs = service.open()
+            asked = look_backs.ask([macron], "operator:test")
+            worker.run(lambda: all(one.state == "done" for one in look_backs.find(asked)))
+            (done,) = look_backs.find(asked)
+            assert (done.seen, done.found) == (3, 1)
+            there.set()
+            eventually(lambda: days_in(settings) and sum(days_in(settings).values()) >= 3, 60, 0.5)
+        assert was.sent
+
+
 def test_a_days_collection_is_dropped_with_its_key(settings, portraits):
     with past(settings, portraits):
         in_milvus(settings, 3)
@@ -64,6 +93,6 @@ def days_in(settings):
     """Faces by collection."""
     with closing(open_database(settings.database_url)) as database:
         master_key = open_master_key(settings.keys, settings.master_key_file, create=False)
-        store, _ = open_store(settings, database, master_key)
-        with closing(store):
-            return {name: store.count(name) for name in store.collections(KIND)}
+        opened, _ = open_store(settings, database, master_key)
+        with closing(opened):
+            return {name: opened.count(name) for name in opened.collections(KIND)}

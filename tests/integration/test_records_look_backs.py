@@ -1,12 +1,18 @@
 """Look-backs in the database: asked for, taken together, gone on with, and gone with the person."""
 
-from datetime import timedelta
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
+from config import load_settings
+from consumers.look_back.metrics import LookBackMetrics
+from consumers.look_back.worker import LookBackWorker
 from detector.index import GalleryIndex
+from likeness.commands.lookback import _tell, _work
 from records.audit import AuditLog
 from records.casework.cases import CaseRecords
 from records.keys.keyring import MasterKey
@@ -93,6 +99,51 @@ def test_nobody_is_searched_for_before_consumers_are_told_of_them_or_while_they_
     records.set_suspended(identity_id, False)
     told(database)
     assert [one.state for one in look_backs.take()] == ["running"]
+
+
+def test_who_is_suspended_is_waited_for_by_nobody_and_named(database, records, look_backs, capsys):
+    stays, goes = person(database, records, "Ada"), person(database, records, "Bea")
+    asked = look_backs.ask([stays, goes], "operator:test")
+    of_her = next(one.id for one in look_backs.find(asked) if one.identity_id == goes)
+    records.set_suspended(goes, True)
+    told(database)
+    assert look_backs.undone() == (1, START) and look_backs.suspended(asked) == {of_her: goes}
+    look_backs.advance([one.id for one in look_backs.take()], Window("avatar-uploads", {0: Part(0, 9, 9)}), 9, {})
+    assert look_backs.undone() == (0, None)
+    worker = OneLook()
+    _work(worker, look_backs, asked)
+    assert worker.over, "`likeness lookback --since` ends"
+    _tell(look_backs.find(asked), 2, look_backs.suspended(asked))
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Suspended, and searched for by `likeness lookback` once they are no more: {goes}." in said
+    assert "It is not done" not in said
+    records.set_suspended(goes, False)
+    assert look_backs.undone() == (1, START) and look_backs.suspended(asked) == {}
+
+
+class OneLook:
+    """In a worker's place: looks once whether all is over."""
+
+    def run(self, over):
+        self.over = over()
+
+
+def test_who_is_not_published_is_named_once_after_a_while_with_the_reason(
+    database, records, look_backs, clock, tmp_path, caplog
+):
+    identity_id = records.add_identity("Ada", "victim", references=[photo(1)])
+    look_backs.ask([identity_id], "operator:test")
+    matcher = SimpleNamespace(index=GalleryIndex(PACK, 8))
+    worker = LookBackWorker(
+        load_settings(home=tmp_path), database, look_backs, matcher, None, LookBackMetrics(), threading.Event()
+    )
+    clock.now = datetime.now(UTC)
+    assert [worker.step(), caplog.messages] == ["idle", []], "a consumer may publish them just now"
+    clock.pass_by(minutes=1)
+    assert [worker.step(), worker.step()] == ["idle", "idle"]
+    assert caplog.messages == [f"The look-back for {identity_id} waits: not published yet. Is `likeness run` running?"]
+    told(database)
+    assert look_backs.untold(timedelta(seconds=30)) == []
 
 
 def test_with_the_person_all_look_backs_are_gone(database, records, look_backs):

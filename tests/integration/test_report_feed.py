@@ -20,10 +20,13 @@ from likeness.console_enrolling import open_enrolling
 from likeness.raw_search import photo_needles, search, text_needles
 from records.database import open_database
 from records.errors import WrongPin
+from records.gallery import GalleryRecords
+from records.keys.keyring import MasterKey
+from records.keys.sealing import SealingKeys
 from records.reports.access import ReportAccess
 from tests.integration.test_web_api import Program
 from tests.support.console import looking
-from tests.support.console_site import make_desk, running_site
+from tests.support.console_site import MASTER, make_desk, running_site
 from tests.support.kafka_settings import kafka_settings
 from tests.support.running_service import eventually
 from tests.support.sealed_reports import sealed
@@ -164,6 +167,21 @@ def test_what_is_not_sealed_or_for_another_key_is_never_taken_in_and_the_next_on
     assert [one.position for one in told] == [f"{settings.topics.reports}-0@{offset}" for offset in range(len(bad))]
     assert not any("secret" in one.error for one in told)
     assert "a key that this deployment does not have" in told[2].error
+
+
+def test_a_report_for_a_key_that_no_master_key_opens_any_more_is_told_of_and_the_next_one_is_taken_in(
+    settings, enrols, caplog
+):
+    caplog.set_level(logging.ERROR)
+    with RunningFeed(settings, enrols) as feed:
+        GalleryRecords(feed.database, MASTER).add_identity("LK-1", "victim")
+        lost = SealingKeys(feed.database, MasterKey.of(b"\1" * 32)).public_key()
+        send(settings, sealed(words("secret-ticket"), lost), sealed(words("good"), feed.key))
+        eventually(lambda: feed.taken("good"))
+        assert (feed.count("unreadable"), feed.count("taken")) == (1, 1)
+    (told,) = [record for record in caplog.records if "cannot be taken in" in record.message]
+    assert told.position == f"{settings.topics.reports}-0@0"
+    assert "no master key in hand opens" in told.error
 
 
 def test_the_brokers_own_files_hold_neither_the_photo_nor_the_words_nor_the_contact(

@@ -9,6 +9,9 @@ import numpy as np
 import psycopg
 import pytest
 
+from consumers import gallery_feed, kafka
+from consumers import service as consumer_service
+from consumers.kafka import BrokerAway
 from demo.broker import EmbeddedBroker, free_port
 from likeness.workbench import open_records
 from records.references import ReferencePhoto
@@ -53,6 +56,21 @@ def test_a_service_whose_broker_is_away_says_so_and_starts_when_it_comes(tmp_pat
             service.stop()
     finally:
         service.stop()
+
+
+@pytest.mark.parametrize("where", [consumer_service, gallery_feed], ids=["to join", "to load the gallery"])
+def test_a_broker_that_goes_away_amid_the_start_is_waited_for(tansu, tmp_path, models, monkeypatch, where):
+    made, away = [], iter([True, True])
+
+    def make_consumer(*given, **options):
+        if next(away, False):
+            raise BrokerAway("No Kafka broker answers.")
+        made.append(kafka.make_consumer(*given, **options))
+        return made[-1]
+
+    monkeypatch.setattr(where, "make_consumer", make_consumer)
+    with ServiceThread(service_settings(tansu, tmp_path / "home", models)):
+        assert made
 
 
 def test_sigterm_while_the_broker_is_away_ends_the_process_in_order(tmp_path, models):

@@ -112,6 +112,20 @@ BACK = '{instance="five", job="likeness-look-back"}'
 BACK_TWO = '{instance="six", job="likeness-look-back"}'
 NO_KEY = f'{ONE[:-1]}, result="no_key"}}'
 LATE = f'{CONSOLE[:-1]}, queue="victims"}}'
+REPORT_PAGE = '{instance="seven", job="likeness-report-page"}'
+
+
+def shown_by(metrics, instance):
+    """What a process shows for alerts before any of its threads runs; a report page runs few of a console's ever."""
+    asked = set().union(*(names_in(rule["expr"]) for rule in RULES))
+    shown = {}
+    for sample in (sample for family in metrics.registry.collect() for sample in family.samples):
+        if sample.name in asked - {"likeness_ready", "likeness_console_ready", "process_start_time_seconds"}:
+            labels = [f'{key}="{value}"' for key, value in sample.labels.items()]
+            shown[f"{sample.name}{{{', '.join([*labels, instance[1:]])}"] = f"{sample.value:g}x60"
+    return shown
+
+
 WELL = {
     f"up{ONE}": "1x60",
     f"likeness_ready{ONE}": "1x60",
@@ -152,6 +166,8 @@ WELL = {
     f"likeness_console_seconds_since_coop{CONSOLE}": "1x60",
     f"likeness_console_seconds_since_coop{CONSOLE_TWO}": "0+60x60",
     f"likeness_console_coop_reports_total{REFUSED}": "0x60",
+    f"likeness_console_seconds_since_mails{CONSOLE}": "1x60",
+    f"likeness_console_seconds_since_mails{CONSOLE_TWO}": "0+60x60",
     f"likeness_console_seconds_since_expiry{CONSOLE}": "60x60",
     f"likeness_console_seconds_since_expiry{CONSOLE_TWO}": "0+60x60",
     f"likeness_console_cases_late{LATE}": "0x30 1x9 0x20",
@@ -162,6 +178,12 @@ WELL = {
     'likeness_people_with_faces{where="gallery", instance="console"}': "50000x60",
     'likeness_people_with_faces{where="gallery", instance="another"}': "50000x60",
     'likeness_people_with_faces{where="cases", instance="console"}': "20000x60",
+    # a page for reporters is scraped, too, and processes that begin
+    f"up{REPORT_PAGE}": "1x60",
+    f"likeness_console_ready{REPORT_PAGE}": "1x60",
+    **shown_by(ConsoleMetrics(), REPORT_PAGE),
+    **shown_by(Metrics(), '{instance="eight", job="likeness"}'),
+    **shown_by(LookBackMetrics(), '{instance="nine", job="likeness-look-back"}'),
 }
 TROUBLES = {
     "LikenessAbsent": {f"up{ONE}": "0x60"},

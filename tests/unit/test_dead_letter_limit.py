@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from consumers.dead_letter_limit import DeadLetterLimit, TooManyDeadLetters
+from consumers.dead_letter_limit import DeadLetterLimit, Ended, TooManyDeadLetters
 
 
 class Limit(DeadLetterLimit):
@@ -20,12 +20,13 @@ class Limit(DeadLetterLimit):
             self.begin(number)
         return numbers
 
-    def deliver(self, ended):
-        self.check(ended)
-        self.count(ended)
+    def deliver(self, ended, account_id=None):
+        fates = {number: Ended(reason, account_id) for number, reason in ended.items()}
+        self.check(fates)
+        self.count(fates)
 
-    def pass_by(self, reasons):
-        self.deliver(dict(zip(self.take_on(len(reasons)), reasons, strict=True)))
+    def pass_by(self, reasons, account_id=None):
+        self.deliver(dict(zip(self.take_on(len(reasons)), reasons, strict=True)), account_id)
 
 
 def test_dead_letters_up_to_the_share_are_normal():
@@ -66,7 +67,7 @@ def test_what_was_not_delivered_and_is_taken_on_again_counts_once():
     limit.pass_by([None] * 3)
     for _ in range(5):
         numbers = limit.take_on(2)
-        limit.check(dict.fromkeys(numbers, "not_json"))
+        limit.check(dict.fromkeys(numbers, Ended("not_json", None)))
         limit.forget(numbers)
     limit.pass_by(["not_json"] * 2)
 
@@ -84,6 +85,17 @@ def test_uploads_that_all_fail_in_time_stop_it_although_later_ones_are_under_way
     limit.deliver(dict.fromkeys(numbers[:49], "host_down"))
     with pytest.raises(TooManyDeadLetters):
         limit.deliver({numbers[49]: "host_down"})
+
+
+def test_one_account_with_broken_files_stops_nobody_and_many_accounts_do():
+    limit = Limit(share=0.5, window=200, minimum=50)
+    limit.pass_by([None] * 20)
+    limit.pass_by(["not_an_image"] * 1_000, "acct-1")
+    for number in range(99):
+        limit.pass_by([None, "unreachable"], f"acct-{number}")
+    with pytest.raises(TooManyDeadLetters, match="most for unreachable"):
+        for number in range(100, 200):
+            limit.pass_by(["unreachable"], f"acct-{number}")
 
 
 def test_memory_stays_bounded_while_one_upload_takes_for_ever():

@@ -2,10 +2,11 @@
 
 import base64
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import delete
 
 from consumers.look_back.probe_keeper import ProbeKeeper
 from consumers.look_back.probes import ProbeExpired, ProbeUnreadable, open_probe, probe_message
@@ -17,7 +18,8 @@ from detector.verdict import Face, KeptProbes, Upload, Verdict
 from records.database import open_database
 from records.errors import DatabaseAway
 from records.keys.keyring import DataKey, MasterKey
-from records.keys.probe_keys import ProbeKeys, subject_of
+from records.keys.probe_keys import KEPT_LATELY, ProbeKeys, subject_of
+from records.reports.schema_reports import ProbeKeyRow
 from tests.support.detectors import enrol
 
 NOON = datetime(2026, 2, 3, 12, tzinfo=UTC)
@@ -182,8 +184,48 @@ def test_all_processes_have_the_same_key_of_a_day_and_faces_that_are_kept_no_mor
     first, second = (ProbeKeys(database, MASTER, 2) for _ in range(2))
     sealed = first.make(TODAY).seal(b"face", "avatar-probe")
     assert second.make(TODAY).open(sealed, "avatar-probe") == b"face"
-    assert ProbeKeys(database, MASTER, 0).sweep(NOON) == 1
+    assert ProbeKeys(database, MASTER, 0).sweep(datetime.now(UTC) + KEPT_LATELY) == 1
     assert second.all() == {}
+
+
+def test_a_process_that_is_to_keep_none_deletes_no_key_while_a_consumer_makes_them(database, caplog):
+    keeping, console = ProbeKeys(database, MASTER, 2), ProbeKeys(database, MASTER, 0)
+    sealed = keeping.make(TODAY).seal(b"face", "avatar-probe")
+    assert console.sweep(datetime.now(UTC)) == 0
+    assert keeping.all()[TODAY].open(sealed, "avatar-probe") == b"face"
+    assert "Give all processes the same look_back.days." in caplog.text
+    assert console.sweep(datetime.now(UTC) + KEPT_LATELY - timedelta(minutes=1)) == 0
+    assert console.sweep(datetime.now(UTC) + KEPT_LATELY) == 1, "nobody has made one since: faces are kept no more"
+
+
+def test_less_days_delete_at_once_what_is_older(database):
+    keys = ProbeKeys(database, MASTER, 30)
+    for day in (1, 2, 3):
+        keys.make(TODAY.replace(day=day))
+    assert ProbeKeys(database, MASTER, 1).sweep(NOON) == 1
+    assert set(keys.all()) == {TODAY.replace(day=2), TODAY}
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["gone", "another's"])
+def test_a_key_that_was_deleted_seals_nothing_more_and_what_it_sealed_counts_as_not_kept(database, caplog, others):
+    keys, metrics, clock = ProbeKeys(database, MASTER, 2), Metrics(), Clock()
+    keeping = keeper(keys, metrics, clock)
+    keeping.prepare()
+    dead = [keeping.message(screened(), NOON) for _ in range(3)]
+    with database.write() as session:
+        session.execute(delete(ProbeKeyRow))
+    if others:
+        keys.make(TODAY)
+    assert probes(metrics, "no_key") == 0
+    keeping.prepare()
+    assert probes(metrics, "no_key") == 3
+    assert "The key of 2026-02-03 is not in the database any more: the faces of 3 uploads are not kept." in caplog.text
+    for message in dead:
+        with pytest.raises(ProbeUnreadable):
+            open_probe(message.value, keys.all())
+    assert open_probe(keeping.message(screened(), NOON).value, keys.all()).upload.account_id == "acct-1"
+    keeping.prepare()
+    assert probes(metrics, "no_key") == 3
 
 
 def test_the_bytes_of_a_deleted_key_are_gone_from_the_files(database, tmp_path):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,10 +13,12 @@ from sqlalchemy import delete, select
 
 from records.database import open_database
 from records.errors import MasterKeyError, NotSealed
+from records.gallery import GalleryRecords
 from records.keys.keyring import MasterKey
-from records.keys.sealing import SealingKeys
+from records.keys.probe_keys import ProbeKeys
+from records.keys.sealing import SealingKeyLost, SealingKeys
 from records.reports.schema_reports import SealingKeyRow
-from tests.support.clock import Clock
+from tests.support.clock import START, Clock
 from tests.support.sealed_reports import sealed
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -75,6 +78,24 @@ def test_who_has_lost_the_master_key_gives_out_a_key_that_opens_again(database, 
     after = SealingKeys(database, MasterKey.of(b"\1" * 32))
     assert after.public_key() != lost
     assert after.open(sealed(b"a report", after.public_key())) == b"a report"
+
+
+def test_a_pair_of_a_destroyed_master_key_holds_nobody_up_unless_the_one_in_hand_may_be_the_wrong_one(tmp_path):
+    """As in a copy of the database from before the last rotation, whose people have their newest keys."""
+    new, old = (MasterKey.of(one * 32) for one in (b"\1", b"\2"))
+    with closing(open_database(f"sqlite:///{tmp_path / 'likeness.db'}")) as database:
+        database.migrate()
+        report = sealed(b"a report", SealingKeys(database, old).public_key())
+        with pytest.raises(MasterKeyError):
+            SealingKeys(database, new).open(report)
+        GalleryRecords(database, new).add_identity("LK-1", "victim")
+        with pytest.raises(SealingKeyLost, match="no master key in hand opens"):
+            SealingKeys(database, new).open(report)
+        wrong = MasterKey.of(b"\3" * 32)
+        SealingKeys(database, wrong).public_key()
+        ProbeKeys(database, wrong, 1).make(START.date())
+        with pytest.raises(MasterKeyError, match="give the master key that this database was made with"):
+            SealingKeys(database, wrong).open(report)
 
 
 def test_a_key_that_is_not_there_opens_nothing(database, sealing):
