@@ -52,7 +52,7 @@ class Moderator(FastHttpUser):
         for picture in sorted(set(re.findall(r'<img[^>]+src="([^"]+)"', html))):
             self._get("picture", picture.replace("&amp;", "&"))
         gevent.sleep(PLAN["think_seconds"] * random.uniform(*SPREAD))
-        self._get("comparison", f"/case/{case}/likeness")
+        self._get("comparison", f"/case/{case}/likeness?judgement=confirmed")
         self.cases += 1
         if self.cases % QUEUE_EVERY == 0:
             self._get("queue", "/queue")

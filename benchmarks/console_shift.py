@@ -42,7 +42,7 @@ class _Browser:
             html = self._get("case", place)
             for picture in re.findall(r'<img src="([^"]+)"[^>]*fetchpriority', html.replace("\n", " ")):
                 self._get("face", picture.replace("&amp;", "&"))
-            self._get("comparison", f"{case}/likeness")
+            self._get("comparison", f"{case}/likeness?judgement=confirmed")
             if number % RENEW_EVERY == 0:
                 self._post("heartbeat", f"{case}/renew", {})
             if number % QUEUE_EVERY == 0:

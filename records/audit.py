@@ -39,6 +39,7 @@ Action = Literal[
     "case_claimed",
     "face_viewed",  # a picture was served; details: which
     "picture_revealed",  # it was shown without blur
+    "likeness_shown",  # how alike the faces are, once a claim; details: what they had judged before
     "case_skipped",
     "case_commented",
     "case_decided",
@@ -179,7 +180,7 @@ class AuditLog:
         with self.database.read() as session:
             return [
                 AuditEntry(
-                    row.number, moment_of(row.at), row.actor, row.action, row.subject, _readable(row.details), row.hash
+                    row.number, moment_of(row.at), row.actor, row.action, row.subject, readable(row.details), row.hash
                 )
                 for row in session.execute(wanted)
             ]
@@ -263,7 +264,7 @@ def _keepable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-def _readable(details: str) -> Mapping[str, Any]:
+def readable(details: str) -> Mapping[str, Any]:
     """Details as they lie there; what was made unreadable is shown, and does not hide the other entries."""
     try:
         found = json.loads(details)

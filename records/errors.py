@@ -200,7 +200,8 @@ class DecisionNotOffered(RecordsError):
 
 class AppealRefused(Refused):
     """An appeal cannot be taken in. `reason`: appeal_empty, appeal_too_long, appeal_too_early, appeal_open,
-    appeal_again (only a lead lets in a second one) or appeal_over (there were two)."""
+    appeal_again (only a lead lets in a second one), appeal_over (there were two) or appeal_of_nothing (an erasure
+    closed the case without a decision)."""
 
 
 class UnknownDecision(RecordsError):

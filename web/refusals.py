@@ -100,6 +100,11 @@ REFUSALS: Mapping[str, Refusal] = {
         N_("This case was appealed twice"),
         N_("That is as often as it goes here. Out-of-court bodies and courts are named in the statement of reasons."),
     ),
+    "appeal_of_nothing": Refusal(
+        409,
+        N_("Nothing was decided on this case"),
+        N_("It was closed because the person it was about has been erased. There is no decision to appeal against."),
+    ),
     "nothing_confirmed": Refusal(
         409,
         N_("There is nothing to release yet"),

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.casework.cases import Case, case_of, unknown_case
+from records.casework.golden_copies import is_told
 from records.casework.queues import CaseDecision, QueueRule, route
 from records.casework.schema_around_cases import AppealRow
 from records.casework.schema_cases import CaseDecisionRow, CaseRow
@@ -28,6 +29,8 @@ AppealState = Literal["open", "upheld", "reversed"]
 
 BEFORE_OTHERS = 1000
 """What is added to a case's priority, 0 to 100, while an appeal on it is open: it goes before all others."""
+UNDER_APPEAL = CaseRow.priority >= BEFORE_OTHERS
+"""Whether an appeal on the case is open, whoever's turn it is: one that was escalated waits for a lead."""
 MOST_APPEALS = 2
 """On one case; the last is for a lead to let in."""
 TEXT_LENGTH = 10_000
@@ -83,13 +86,18 @@ class AppealRecords:
         now = self._clock()
         with self._database.write() as session:
             case = session.get(CaseRow, case_id, with_for_update=True)
-            if case is None or case.golden_id is not None:
+            if case is None or is_told(case, received_by):
                 raise unknown_case(case_id)
             _check(session, case, by_lead)
+            against = _last_word(session, case_id)
+            if against is None:
+                raise AppealRefused(
+                    "appeal_of_nothing", "The case was closed without a decision; nothing can be appealed."
+                )
             appeal = AppealRow(
                 id=str(uuid4()),
                 case_id=case_id,
-                decision_id=_last_word(session, case_id),
+                decision_id=against,
                 text=text,
                 received_by=received_by,
                 received_at=now,
@@ -121,6 +129,11 @@ class AppealRecords:
             rows = session.scalars(select(CaseRow).where(CaseRow.id.in_([one.case_id for one in appeals])))
             cases = {row.id: case_of(row) for row in rows}
         return [(one, cases[one.case_id]) for one in appeals]
+
+
+def is_under_appeal(case: CaseRow) -> bool:
+    """UNDER_APPEAL of a row."""
+    return case.priority >= BEFORE_OTHERS
 
 
 def open_appeal(session: Session, case_id: str) -> AppealRow | None:
@@ -158,10 +171,10 @@ def _check(session: Session, case: CaseRow, by_lead: bool) -> None:
         raise AppealRefused("appeal_again", "The case was appealed before; only a lead lets in a second appeal.")
 
 
-def _last_word(session: Session, case_id: str) -> str:
-    """The id of the decision by which the case was closed last."""
+def _last_word(session: Session, case_id: str) -> str | None:
+    """The id of the decision by which the case was closed last; None where an erasure closed it without one."""
     final = select(CaseDecisionRow.id).where(CaseDecisionRow.case_id == case_id, CaseDecisionRow.state == "final")
-    return session.scalars(final.order_by(CaseDecisionRow.decided_at.desc()).limit(1)).one()
+    return session.scalars(final.order_by(CaseDecisionRow.decided_at.desc()).limit(1)).one_or_none()
 
 
 def _appeals(*which: ColumnElement[bool]) -> Select[Any, Any, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from records.announcer import utc_now
 from records.audit import AuditLog
+from records.casework.appeals import UNDER_APPEAL, is_under_appeal
 from records.casework.case_claims import claim_lost, decided_by, give_back, hold, skipped_by
 from records.casework.cases import Case, case_of
 from records.casework.queues import QueueRule, stages_of
@@ -99,15 +100,16 @@ class Campaigns:
         """The largest MOST_LISTED that the role may work on."""
         return self._largest[role].get() if role in self._largest else []
 
-    def get(self, kind: CampaignKind, campaign_id: str, role: str) -> Campaign | None:
-        """None when none of its cases is open for the role."""
+    def get(self, kind: CampaignKind, campaign_id: str, moderator_id: str, role: str) -> Campaign | None:
+        """As the person sees it; None when none of its cases is open for the role."""
         with self._database.read() as session:
-            which = and_(self._part_of(session, kind, campaign_id), self._worked_by(role))
+            which = and_(self._part_of(session, kind, campaign_id, moderator_id), self._worked_by(role))
             return next(iter(_tally(session, kind, which)), None)
 
     def held(self, kind: CampaignKind, campaign_id: str, moderator_id: str) -> list[Case]:
         """The campaign's cases that are in the person's hands, most urgent first."""
-        mine = _urgent_first(select(CaseRow).where(_belongs(kind, campaign_id), CaseRow.claimed_by == moderator_id))
+        belongs = _belongs(kind, campaign_id, moderator_id)
+        mine = _urgent_first(select(CaseRow).where(belongs, CaseRow.claimed_by == moderator_id))
         with self._database.read() as session:
             return [case_of(row) for row in session.scalars(mine)]
 
@@ -115,7 +117,8 @@ class Campaigns:
         """The campaign's open cases that are not in the person's hands, most urgent first; MOST_ASIDE at most."""
         now = self._clock()
         with self._database.read() as session:
-            others = and_(self._part_of(session, kind, campaign_id), CaseRow.claimed_by.is_distinct_from(moderator_id))
+            part = self._part_of(session, kind, campaign_id, moderator_id)
+            others = and_(part, CaseRow.claimed_by.is_distinct_from(moderator_id))
             why = select(CaseRow, decided_by(moderator_id, CaseRow.id), skipped_by(moderator_id), self._worked_by(role))
             rows = session.execute(_urgent_first(why.where(others)).limit(MOST_ASIDE))
             return [Aside(row.id, row.account_id, _why(row, now, *is_so)) for row, *is_so in rows]
@@ -126,9 +129,9 @@ class Campaigns:
         now = self._clock()
         with self._database.write() as session:
             held = hold(session, moderator_id)
-            mine = [row for row in held if _is_of(row, kind, campaign_id)]
+            mine = [row for row in held if _is_of(row, kind, campaign_id, moderator_id)]
             free = select(CaseRow).where(
-                self._part_of(session, kind, campaign_id),
+                self._part_of(session, kind, campaign_id, moderator_id),
                 self._worked_by(role),
                 or_(CaseRow.claimed_by.is_(None), CaseRow.claimed_until <= now),
                 CaseRow.claimed_by.is_distinct_from(moderator_id),
@@ -154,7 +157,7 @@ class Campaigns:
     def renew(self, kind: CampaignKind, campaign_id: str, moderator_id: str) -> datetime:
         """The moment at which the leases that begin now will end, all together. Raises ClaimLost."""
         until = self._clock() + self._lease
-        mine = and_(_belongs(kind, campaign_id), CaseRow.claimed_by == moderator_id)
+        mine = and_(_belongs(kind, campaign_id, moderator_id), CaseRow.claimed_by == moderator_id)
         with self._database.write() as session:
             renewed = update(CaseRow).where(mine).values(claimed_until=until).returning(CaseRow.id)
             if not session.scalars(renewed).all():
@@ -163,7 +166,7 @@ class Campaigns:
 
     def release(self, kind: CampaignKind, campaign_id: str, moderator_id: str) -> list[str]:
         """Gives the campaign's cases back to their queues; gives their ids."""
-        mine = and_(_belongs(kind, campaign_id), CaseRow.claimed_by == moderator_id)
+        mine = and_(_belongs(kind, campaign_id, moderator_id), CaseRow.claimed_by == moderator_id)
         freed = update(CaseRow).where(mine).values(claimed_by=None, claimed_until=None).returning(CaseRow.id)
         with self._database.write() as session:
             return list(session.scalars(freed))
@@ -203,9 +206,11 @@ class Campaigns:
         within = and_(CaseRow.identity_id == burst.c.identity_id, CaseRow.opened_at >= burst.c.since)
         return _tally(session, "identity", and_(within, _OPEN, self._worked_by(role)), self._burst.accounts)
 
-    def _part_of(self, session: Session, kind: CampaignKind, campaign_id: str) -> ColumnElement[bool]:
+    def _part_of(
+        self, session: Session, kind: CampaignKind, campaign_id: str, moderator_id: str
+    ) -> ColumnElement[bool]:
         """The cases that a campaign is made of: of one about a person, those of the burst."""
-        of = _belongs(kind, campaign_id)
+        of = _belongs(kind, campaign_id, moderator_id)
         if kind == "picture":
             return of
         newest = session.scalar(select(func.max(CaseRow.opened_at)).where(of))
@@ -220,18 +225,23 @@ class Campaigns:
         return or_(*worked) if worked else false()
 
 
-_OPEN = and_(CaseRow.state == "open", CaseRow.stage != "appeal", CaseRow.golden_id.is_(None))
-"""An appeal is read for itself, and a copy of a golden case is one person's."""
+_UNANSWERED = and_(CaseRow.state == "open", ~UNDER_APPEAL)
+"""An appeal is read for itself, by a lead too."""
+_OPEN = and_(_UNANSWERED, CaseRow.golden_id.is_(None))
+"""A copy of a golden case is one person's: nobody else may see that there is one more."""
 
 
-def _belongs(kind: CampaignKind, campaign_id: str) -> ColumnElement[bool]:
-    return and_(_OPEN, (CaseRow.picture_group if kind == "picture" else CaseRow.identity_id) == campaign_id)
+def _belongs(kind: CampaignKind, campaign_id: str, moderator_id: str) -> ColumnElement[bool]:
+    """Whether the case is of the campaign as the person sees it, to whom their copies are cases like any other."""
+    seen = or_(CaseRow.golden_id.is_(None), CaseRow.golden_for == moderator_id)
+    return and_(_UNANSWERED, seen, (CaseRow.picture_group if kind == "picture" else CaseRow.identity_id) == campaign_id)
 
 
-def _is_of(row: CaseRow, kind: CampaignKind, campaign_id: str) -> bool:
+def _is_of(row: CaseRow, kind: CampaignKind, campaign_id: str, moderator_id: str) -> bool:
     """The same of a row."""
     shared = row.picture_group if kind == "picture" else row.identity_id
-    return row.state == "open" and row.stage != "appeal" and row.golden_id is None and shared == campaign_id
+    seen = row.golden_id is None or row.golden_for == moderator_id
+    return row.state == "open" and not is_under_appeal(row) and seen and shared == campaign_id
 
 
 def _tally(session: Session, kind: CampaignKind, which: ColumnElement[bool], accounts: int = 1) -> list[Campaign]:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Exists, Select, and_, exists, literal, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from records.announcer import utc_now
 from records.audit import AuditLog
 from records.casework.cases import Case, case_of, unknown_case
 from records.casework.golden_copies import GoldenMix, given_back, golden_source
 from records.casework.queues import QueueRule, stages_of
+from records.casework.schema_around_cases import GoldenCaseRow
 from records.casework.schema_cases import CaseDecisionRow, CaseRow, CaseSkipRow
 from records.database import Database
 from records.errors import ClaimLost, ClaimRefused, ReasonMissing
@@ -23,6 +24,7 @@ from records.people.schema_people import ModeratorRow
 
 Columns = TypeVarTuple("Columns")
 
+_Copy = aliased(CaseRow)
 _FREED = {"claimed_by": None, "claimed_until": None}
 
 
@@ -40,7 +42,8 @@ class CaseClaims:
         golden: GoldenMix | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        """`golden` puts tests among the cases that are given out; None: there are none."""
+        """`golden` puts tests among the cases that are given out, but for leads, who know the answers; None: there are
+        none."""
         self._database = database
         self._rules = {rule.name: rule for rule in queues}
         self._audit = audit
@@ -65,7 +68,7 @@ class CaseClaims:
                     row = session.scalar(first.with_for_update(skip_locked=True))
                     if row is not None:
                         break
-                if row is not None and self._golden is not None:
+                if row is not None and self._golden is not None and role != "lead":
                     row = self._golden.instead_of(session, row, moderator_id, theirs, now) or row
             if row is None:
                 return None
@@ -148,7 +151,10 @@ class CaseClaims:
         left_over = select(and_(literal(role == "lead"), _nobody_is_left(self._roles(row.queue)))).where(
             CaseRow.id == row.id
         )
-        if session.scalar(select(decided_by(moderator_id, row.id))) and not session.scalar(left_over):
+        known = decided_by(moderator_id, row.id) | and_(
+            literal(row.stage != "first"), tested_with(moderator_id, row.id)
+        )
+        if session.scalar(select(known)) and not session.scalar(left_over):
             return ClaimRefused("decided_by_you", "You have decided on this case; now it is another person's turn.")
         if row.stage not in self._stages(row.queue, role):
             if row.stage == "lead":
@@ -206,7 +212,7 @@ class CaseClaims:
             ~skipped_by(moderator_id),
             or_(
                 CaseRow.stage == "first",
-                ~decided_by(moderator_id, CaseRow.id),
+                ~(decided_by(moderator_id, CaseRow.id) | tested_with(moderator_id, CaseRow.id)),
                 and_(literal(role == "lead"), _nobody_is_left(self._roles(queue))),
             ),
         )
@@ -268,7 +274,8 @@ def _nobody_is_left(roles: Sequence[str]) -> ColumnElement[bool]:
     )
     # said, since of two levels SQLAlchemy would find out one by itself
     decided = decided.correlate(CaseRow, ModeratorRow)
-    somebody = exists().where(ModeratorRow.disabled_at.is_(None), may_judge, ~decided).correlate(CaseRow)
+    tested = tested_with(ModeratorRow.id, CaseRow.id).correlate(CaseRow, ModeratorRow)
+    somebody = exists().where(ModeratorRow.disabled_at.is_(None), may_judge, ~decided, ~tested).correlate(CaseRow)
     return and_(CaseRow.stage.in_(("lead", "appeal")), ~somebody)
 
 
@@ -278,4 +285,13 @@ def decided_by(moderator_id: str, case_id: str | InstrumentedAttribute[str]) -> 
         CaseDecisionRow.case_id == case_id,
         CaseDecisionRow.decided_by == moderator_id,
         CaseDecisionRow.state != "undone",
+    )
+
+
+def tested_with(moderator_id: str | InstrumentedAttribute[str], case_id: str | InstrumentedAttribute[str]) -> Exists:
+    """Whether they were given a copy of the case, and so were told, or will be, what its right answer is."""
+    return exists().where(
+        _Copy.golden_for == moderator_id,
+        _Copy.golden_id == GoldenCaseRow.id,
+        GoldenCaseRow.source_id == case_id,
     )

@@ -22,6 +22,7 @@ from records.casework.case_claims import claim_lost, give_back, hold, is_free, t
 from records.casework.case_closing import close_case, says_the_same
 from records.casework.case_history import DecisionMade
 from records.casework.cases import Case, CaseState, case_of, unknown_case
+from records.casework.first_judgement import SHOWN, first_judgement
 from records.casework.queues import CaseDecision, CaseStage, QueueRule, offered_decisions, stages_of
 from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import Database
@@ -91,16 +92,14 @@ class CaseDecisions:
         reason: str | None,
         note: str | None = None,
         identity_id: str | None = None,
-        first_judgement: str | None = None,
         decision_id: str | None = None,
         through: str | None = None,
     ) -> DecidedCase:
         """Decides a case that is in the person's hands, and ends the claim.
 
-        identity_id: whom the decision is about, when not the identity of the leading finding; first_judgement: what
-        they had judged before they saw how alike the faces are, for the audit log; decision_id: when it is not to be
-        a new one; through: the program that did it for them, as the log's actor. Raises UnknownCase, ClaimLost,
-        DecisionNotOffered, ReasonMissing.
+        identity_id: whom the decision is about, when not the identity of the leading finding; decision_id: when it is
+        not to be a new one; through: the program that did it for them, as the log's actor. Raises UnknownCase,
+        ClaimLost, DecisionNotOffered, ReasonMissing.
         """
         with self._database.write() as session:
             case = session.get(CaseRow, case_id, with_for_update=True)
@@ -110,10 +109,23 @@ class CaseDecisions:
             decided = self.decide_in(session, case, moderator_id, role, choice)
             session.flush()
             said = {"decision_id": decided.decision_id, "decision": decision, "reason": reason}
-            said |= {"first_judgement": first_judgement} if first_judgement else {}
+            first = first_judgement(session, case_id, moderator_id)
+            said |= {"first_judgement": first} if first else {}
             said |= {"acting_for": moderator_id} if through else {}
             self._audit.append_in(session, through or moderator_id, "case_decided", case_id, said)
             return decided
+
+    def note_judgement(self, case_id: str, moderator_id: str, role: str, judgement: str) -> None:
+        """Notes what they judged of a case in their hands; call it before they are told how alike the faces are. The
+        first judgement of a claim stands, later ones change nothing. Raises UnknownCase, ClaimLost, DecisionNotOffered.
+        """
+        with self._database.write() as session:
+            case = session.get(CaseRow, case_id, with_for_update=True)
+            if case is None:
+                raise unknown_case(case_id)
+            self._offered(case, moderator_id, role, judgement)
+            if first_judgement(session, case_id, moderator_id) is None:
+                self._audit.append_in(session, moderator_id, SHOWN, case_id, {"judgement": judgement})
 
     def decide_in(
         self,
@@ -139,14 +151,9 @@ class CaseDecisions:
     ) -> tuple[CaseDecisionRow, CaseStage | None]:
         """The decision as it would be made, and who must decide after it: None when it settles the case. Changes
         nothing. Raises ClaimLost, DecisionNotOffered, ReasonMissing."""
-        if case.claimed_by != moderator_id or case.state != "open":
-            raise claim_lost()
-        rule = self._rules.get(case.queue)
-        stage = cast(CaseStage, case.stage)
         decision, identity_id = choice.decision, choice.identity_id
+        rule, stage = self._offered(case, moderator_id, role, decision)
         appealed = judged_person(session, case.id)
-        if rule is None or stage not in stages_of(rule, role) or decision not in offered_decisions(rule, stage):
-            raise DecisionNotOffered(f"The queue {case.queue} does not offer you this decision; choose another.")
         if choice.reason not in self._reasons.get(decision, ()):
             raise ReasonMissing("A decision needs a reason from the list; choose one.")
         if identity_id is not None and identity_id not in _identities(case):
@@ -167,6 +174,16 @@ class CaseDecisions:
             due_at=now + self._grace,
         )
         return made, _passes_to(session, rule, case, made)
+
+    def _offered(self, case: CaseRow, moderator_id: str, role: str, decision: str) -> tuple[QueueRule, CaseStage]:
+        """The rule and the stage by which they may decide so. Raises ClaimLost, DecisionNotOffered."""
+        if case.claimed_by != moderator_id or case.state != "open":
+            raise claim_lost()
+        rule = self._rules.get(case.queue)
+        stage = cast(CaseStage, case.stage)
+        if rule is None or stage not in stages_of(rule, role) or decision not in offered_decisions(rule, stage):
+            raise DecisionNotOffered(f"The queue {case.queue} does not offer you this decision; choose another.")
+        return rule, stage
 
     def undo(self, decision_id: str, moderator_id: str, through: str | None = None) -> Case:
         """The case as it was before the decision, in their hands again; what else they held is given back.

@@ -95,7 +95,7 @@ class GoldenCases:
             raise GoldenRefused("not_an_answer", "A test case is answered by a decision; choose one.")
         with self._database.write() as session:
             row = session.get(CaseRow, case_id, with_for_update=True)
-            if row is None or row.golden_id is not None:
+            if row is None or golden_copies.is_told(row, moderator_id):
                 raise unknown_case(case_id)
             if row.state != "closed":
                 raise GoldenRefused("not_closed", "Only a closed case can test others; decide on it first.")

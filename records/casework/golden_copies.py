@@ -8,7 +8,7 @@ tells its reviewer, and the leads. A copy is one person's: put back, it waits fo
 import json
 import secrets
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
 from sqlalchemy import Select, delete, exists, inspect, or_, select, update
@@ -18,10 +18,17 @@ from records.casework import case_pictures
 from records.casework.schema_around_cases import GoldenCaseRow
 from records.casework.schema_cases import CaseDecisionRow, CasePictureRow, CaseRow, CaseSkipRow
 from records.keys.keyring import MasterKey
+from records.schema_audit import AuditRow
 
 _CHANCE = secrets.SystemRandom().random
 SHIFTED = ("account_created_at", "uploaded_at", "screened_at")
 """Moments of a case that are as long before its copy came as they were before itself."""
+JUST_BEFORE = 60
+"""Seconds: a copy came up to so long before the case whose place it takes."""
+LEFT_FOR = timedelta(hours=1)
+"""How long a copy waits for its reviewer after it was last in their hands."""
+LINES = ("threshold", "sure_threshold")
+"""Similarities that the policy of the day sets."""
 _Copy = aliased(CaseRow)
 
 
@@ -41,17 +48,19 @@ class GoldenMix:
         there is none that they have not seen. Raises MasterKeyError, SealBroken."""
         if self._chance() >= self._rate:
             return None
-        fit = session.execute(_fit_for(moderator_id, queues, now)).all()
+        fit = [one for one in session.execute(_fit_for(moderator_id, queues, now)) if _fits(one.evidence, row.evidence)]
         if not fit:
             return None
-        golden_id, source_id = fit[int(self._chance() * len(fit))]
+        golden_id, source_id, _ = fit[int(self._chance() * len(fit))]
         source = session.get_one(CaseRow, source_id)
         facts = {column.key: getattr(source, column.key) for column in inspect(CaseRow).column_attrs}
-        aged = row.opened_at - source.opened_at  # it came when the case came whose place it takes
+        # it came just before the case whose place it takes, which may be the next one they see
+        opened_at = row.opened_at - timedelta(seconds=1 + int(self._chance() * JUST_BEFORE))
+        aged = opened_at - source.opened_at
         facts |= {name: at and at + aged for name in SHIFTED for at in (facts[name],)}
         facts |= {
             "id": str(uuid5(UUID(int=0), str(uuid4()))),  # of the version that cases have
-            "opened_at": row.opened_at,
+            "opened_at": opened_at,
             "golden_id": golden_id,
             "golden_for": moderator_id,
             "evidence": _of_today(source.evidence, row.evidence),
@@ -85,6 +94,12 @@ def given_back(moderator_id: str, queues: Collection[str]) -> Select[CaseRow]:
     )
 
 
+def is_told(case: CaseRow, moderator_id: str) -> bool:
+    """Whether the case is a copy and the person may know it, since it is closed or was never theirs: where a copy is
+    refused something, they are told so; else a copy is refused what any case in its place would be refused."""
+    return case.golden_id is not None and (case.state == "closed" or case.golden_for != moderator_id)
+
+
 def golden_source(session: Session, case_id: str) -> str | None:
     """The id of the case that this one is a copy of; None when it is none."""
     of_copy = select(GoldenCaseRow.source_id).join(CaseRow, CaseRow.golden_id == GoldenCaseRow.id)
@@ -92,8 +107,9 @@ def golden_source(session: Session, case_id: str) -> str | None:
 
 
 def sweep(session: Session, now: datetime) -> int:
-    """Erases the copies whose reviewers have gone away, those who undid a decision too; how many."""
-    left = or_(CaseRow.claimed_until <= now, CaseRow.claimed_until.is_(None))
+    """Erases the copies whose reviewers left them LEFT_FOR ago, those who undid a decision too; how many."""
+    lately = exists().where(AuditRow.subject == CaseRow.id, AuditRow.at > now - LEFT_FOR)
+    left = or_(CaseRow.claimed_until <= now - LEFT_FOR, CaseRow.claimed_until.is_(None) & ~lately)
     standing = exists().where(CaseDecisionRow.case_id == CaseRow.id, CaseDecisionRow.state != "undone")
     gone = delete(CaseRow).where(CaseRow.golden_id.is_not(None), CaseRow.state == "open", left, ~standing)
     return len(session.scalars(gone.returning(CaseRow.id)).all())
@@ -131,13 +147,13 @@ def close_copy(session: Session, copy: CaseRow, made: CaseDecisionRow, now: date
     copy.state, copy.closed_at, copy.claimed_by, copy.claimed_until = "closed", now, None, None
 
 
-def _fit_for(moderator_id: str, queues: Collection[str], now: datetime) -> Select[str, str]:
+def _fit_for(moderator_id: str, queues: Collection[str], now: datetime) -> Select[str, str, str]:
     theirs = (CaseDecisionRow.decided_by == moderator_id, CaseDecisionRow.state != "undone")
     decided = exists().where(CaseDecisionRow.case_id == CaseRow.id, *theirs)
     done = exists().where(_Copy.golden_id == GoldenCaseRow.id, CaseDecisionRow.case_id == _Copy.id, *theirs)
     skipped = exists().where(CaseSkipRow.case_id == CaseRow.id, CaseSkipRow.moderator_id == moderator_id)
     return (
-        select(GoldenCaseRow.id, GoldenCaseRow.source_id)
+        select(GoldenCaseRow.id, GoldenCaseRow.source_id, CaseRow.evidence)
         .join(CaseRow, CaseRow.id == GoldenCaseRow.source_id)
         .join(CasePictureRow, CasePictureRow.case_id == CaseRow.id)
         .where(
@@ -154,8 +170,20 @@ def _fit_for(moderator_id: str, queues: Collection[str], now: datetime) -> Selec
     )
 
 
+def _fits(evidence: str, todays: str) -> bool:
+    """Whether the case could be of today: by today's model pack, with no similarity on the other side of a line."""
+    source, today = json.loads(evidence), json.loads(todays)
+    if source.get("model_pack") != today.get("model_pack"):
+        return False
+    found = [one["similarity"] for one in source.get("findings", []) if one.get("similarity") is not None]
+    lines = [(source[name], today[name]) for name in LINES if name in source and name in today]
+    return all((similarity >= then) == (similarity >= now) for similarity in found for then, now in lines)
+
+
 def _of_today(evidence: str, todays: str) -> str:
-    """The evidence with the gallery version of today's, which grows from case to case."""
-    version = json.loads(todays).get("gallery_version")
-    now = {} if version is None else {"gallery_version": version}
-    return json.dumps(json.loads(evidence) | now, separators=(",", ":"))
+    """The evidence with today's lines, and today's gallery version, which grows from case to case."""
+    source, today = json.loads(evidence), json.loads(todays)
+    then, now = source.get("threshold"), today.get("threshold")
+    findings = [one | {"threshold": now} if now and one.get("threshold") == then else one for one in source["findings"]]
+    facts = {name: today[name] for name in (*LINES, "gallery_version") if name in today}
+    return json.dumps(source | facts | {"findings": findings}, separators=(",", ":"))

@@ -1,7 +1,8 @@
 """Who comes by OpenID Connect: the moderator behind a proof of the provider's, made at the first login.
 
-The provider's word for the role counts at each login. Who was added here before without a password is known by the
-login at first, and from then on by the provider's subject; who has a password here is never taken for somebody there.
+The provider's word for the role counts at each login, and the role that was given here only until the provider first
+names one. Who was added here before without a password is known by the login at first, and from then on by the
+provider's subject; who has a password here is never taken for somebody there.
 """
 
 from collections.abc import Callable
@@ -62,8 +63,9 @@ class Arrivals:
             raise NotAdmitted("login_disabled", "This moderator is disabled.", row.id)
         if arrival.role is None and row.role_by_claim:
             raise NotAdmitted("no_role", "The provider's word gives this moderator no role any more.", row.id)
-        if arrival.role is not None and row.role != arrival.role:
+        if arrival.role is not None and (row.role != arrival.role or not row.role_by_claim):
             row.role = change["role"] = arrival.role
+            row.role_by_claim = True  # also where both say the same: who loses the role there must lose it here
         if change:
             session.flush()
             self._audit.append_in(session, SYSTEM, "moderator_changed", row.id, change)

@@ -17,6 +17,7 @@ from records.audit import AuditLog
 from records.database import Database
 from records.errors import (
     LastAdministrator,
+    LoginLocked,
     LoginTaken,
     OwnRights,
     UnfitLogin,
@@ -131,11 +132,16 @@ class ModeratorRecords:
             _end_sessions(session, moderator_id)
 
     def check_password(self, login: str, password: str) -> Moderator:
-        """Who logs in; with `has_totp`, `check_totp` must follow. Takes the same time for logins that there are not.
+        """Who logs in; with `has_totp`, `check_totp` must follow. Takes the same time for logins that there are not
+        and for those that are locked.
 
         Raises WrongLogin, whatever is wrong, and LoginLocked.
         """
-        attempt = self._begun(login)
+        try:
+            attempt = self._begun(login)
+        except LoginLocked:
+            passwords.matches(None, password)  # or a quick answer would tell that there is such a login
+            raise
         if not passwords.matches(attempt.password_hash if attempt else None, password) or attempt is None:
             raise WrongLogin("Login or password is wrong.")
         renewed = passwords.renewed(attempt.password_hash, password)

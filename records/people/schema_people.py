@@ -10,7 +10,7 @@ from records.schema import Base
 
 class ModeratorRow(Base):
     """Somebody who may log in. `password_hash` (argon2) is NULL for who comes by OpenID Connect, `oidc_subject` for who
-    does not or has not yet; `role_by_claim`: nobody added them, the provider's word made them and gives their role;
+    does not or has not yet; `role_by_claim`: the provider has named their role once, and gives it at each login since;
     `totp_sealed` is the second factor's secret, sealed; `settings` are JSON, the person's own."""
 
     __tablename__ = "moderators"

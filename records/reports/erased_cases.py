@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from records.casework.appeals import UNDER_APPEAL, is_under_appeal
 from records.casework.golden_copies import retire
 from records.casework.schema_around_cases import AppealRow, CoopReportRow, GoldenCaseRow
 from records.casework.schema_cases import CaseCommentRow, CaseDecisionRow, CasePictureRow, CaseRow
@@ -23,7 +24,6 @@ from records.schema import OwnAccountRow
 AT_ONCE = 500
 JUST_NOW = timedelta(hours=1)
 """For how long it is seen whether a case names somebody whose erasure it crossed."""
-UNDER_APPEAL = (CaseRow.stage == "appeal") & (CaseRow.state != "closed")
 ANSWERED = AppealRow.state != "open"
 UNLINKED = CaseRow.identity_id.is_(None) & CaseRow.evidence.contains('"findings":[]')
 """Cases of own accounts as `_unlink` leaves them; any other case has a finding."""
@@ -133,7 +133,7 @@ def _is_theirs(row: CaseRow, identity_id: str, now: datetime, counts: Counter[st
     findings: list[dict[str, Any]] = evidence.get("findings", [])
     others = [_without(one, identity_id) for one in findings if one.get("identity_id") not in (None, identity_id)]
     # a case under appeal was closed before, and is about whom it was decided on
-    goes_on = others and row.state != "closed" and row.stage != "appeal"
+    goes_on = others and row.state != "closed" and not is_under_appeal(row)
     if row.identity_id != identity_id or goes_on:
         unnamed = [one for one in findings if one.get("identity_id") is None]
         evidence["findings"] = others + unnamed
@@ -145,7 +145,7 @@ def _is_theirs(row: CaseRow, identity_id: str, now: datetime, counts: Counter[st
     quoting = ("name_claim", "foreign_text")
     kept = [one | {"face_box": None} for one in findings if not any(one.get(name) for name in quoting)]
     row.evidence = _written(evidence | {"findings": kept})
-    if row.state == "open" and row.stage != "appeal":
+    if row.state == "open" and not is_under_appeal(row):
         row.state, row.closed_at, row.claimed_by, row.claimed_until = "closed", now, None, None
         counts["cases_closed"] += 1
     return True

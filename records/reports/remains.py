@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, String, Table, Text, func, or_, select
 from sqlalchemy.orm import Session
 
+from records.casework.appeals import UNDER_APPEAL
 from records.casework.schema_around_cases import AppealRow
 from records.casework.schema_cases import CaseCommentRow, CaseDecisionRow, CasePictureRow, CaseRow
 from records.database import Database
 from records.errors import UnknownErasure
 from records.keys.signing import SignatureWrong, SigningKeys, verify_json
-from records.reports.erased_cases import ANSWERED, UNDER_APPEAL
+from records.reports.erased_cases import ANSWERED
 from records.reports.erasures import Erased, erased_of
 from records.reports.intake import canonical_number
 from records.reports.platform_intake import TOPIC

@@ -28,6 +28,12 @@ def revealed(place):
     return [one.action for one in place.desk.audit.read()].count("picture_revealed")
 
 
+def judged(place):
+    """The only decision in the audit log, and what it says was judged first."""
+    (decided,) = [one for one in place.desk.audit.read() if one.action == "case_decided"]
+    return decided.details["decision"], decided.details["first_judgement"]
+
+
 def test_pictures_are_clear_as_long_as_they_are_held_and_the_look_is_noted_once(place, case_page):
     assert "blur" in blur(case_page)
     case_page.hover(".picture")
@@ -65,8 +71,19 @@ def test_no_number_and_no_bar_is_in_the_page_until_the_moderator_has_judged(plac
     case_page.keyboard.press("1")
     case_page.keyboard.press("1")
     Keys(case_page).go_on("Enter")
-    (decided,) = [one for one in place.desk.audit.read() if one.action == "case_decided"]
-    assert (decided.details["decision"], decided.details["first_judgement"]) == ("confirmed", "not_this_person")
+    assert judged(place) == ("confirmed", "not_this_person")
+
+
+def test_who_saw_the_number_does_not_judge_for_the_first_time_once_the_page_is_loaded_again(place, case_page):
+    case_page.keyboard.press("2")
+    case_page.wait_for_selector(".likeness .bar")
+    case_page.reload()
+    assert case_page.locator(".likeness").count() == 0
+    case_page.keyboard.press("1")
+    case_page.wait_for_selector(".likeness .bar")
+    case_page.keyboard.press("1")
+    Keys(case_page).go_on("Enter")
+    assert judged(place) == ("confirmed", "not_this_person")
 
 
 def test_the_keys_of_a_page_are_shown_by_one(case_page):
@@ -91,6 +108,9 @@ def test_a_case_is_decided_without_any_script(place):
     assert place.path(page) == f"/case/{case_id}"
     page.click("[data-reveal] button")
     assert "clear" in page.get_attribute("main", "class").split()
+    page.click("button[value=not_this_person]")
+    assert "0.71" in page.inner_text(".likeness")
+    page.click("form[data-panel=not_this_person] [data-back]")
     page.click("button[value=confirmed]")
     assert "0.71" in page.inner_text(".likeness")
     page.check("form[data-panel=confirmed] input[value=same_photo]")
@@ -98,6 +118,7 @@ def test_a_case_is_decided_without_any_script(place):
     assert "Decided: Impersonation." in page.inner_text("main")
     (made,) = place.desk.decisions.history(case_id)
     assert (made.decision, made.reason) == ("confirmed", "same_photo")
+    assert judged(place) == ("confirmed", "not_this_person")
     page.click(".undo button")
     assert place.path(page) == f"/case/{case_id}"
     assert place.desk.cases.get(case_id).state == "open"

@@ -15,7 +15,7 @@ from records.casework.appeals import AppealRecords
 from records.casework.cases import CasePicture
 from records.casework.schema_cases import CaseDecisionRow, CaseRow
 from records.database import open_database
-from records.errors import ReportErased, UnknownErasure, UnknownIdentity, UnknownReport
+from records.errors import AppealRefused, ReportErased, UnknownErasure, UnknownIdentity, UnknownReport
 from records.gallery import GalleryRecords
 from records.keys.keyring import MasterKey
 from records.keys.signing import SignatureWrong, SigningKeys, verify_json
@@ -25,7 +25,7 @@ from records.reports.erasure import ANSWER_DAYS, Erasure
 from records.reports.remains import Remains
 from records.reports.schema_reports import LookBackRow
 from records.schema import IdentityRow
-from tests.support.case_office import new_case
+from tests.support.case_office import GRACE, new_case
 from tests.support.protection import KEY, Protection
 
 
@@ -132,6 +132,34 @@ def test_an_appeal_is_still_answered_though_its_pictures_are_gone(database, here
     here.erasure.expire(here.office.clock.now)
     assert case(database, "case-appealed")[0] == "open"
     assert [one.text for one in appeals.of_case("case-appealed")] == ["It is me."], "or nobody could answer it"
+
+
+def test_an_escalated_appeal_is_answered_though_the_person_is_erased(database, here):
+    _, identity_id = here.protect()
+    here.case("case-appealed", identity_id, decision="confirmed")
+    appeals = AppealRecords(database, here.office.audit, here.office.queues, clock=here.office.clock)
+    appeals.receive("case-appealed", "It is me.", "lea")
+    here.office.decide("case-appealed", "max", "escalated")
+    here.gallery.remove_identity(identity_id)
+    here.erasure.expire(here.office.clock.now)
+    assert case(database, "case-appealed")[:2] == ("open", "lead")
+    assert [one.text for one in appeals.of_case("case-appealed")] == ["It is me."], "or nobody could answer it"
+    here.office.decide("case-appealed", "leo", "confirmed")
+    here.office.clock.pass_by(GRACE)
+    assert here.office.decisions.finish_due() == 1
+    here.erasure.expire(here.office.clock.now)
+    assert [(one.text, one.state) for one in appeals.of_case("case-appealed")] == [("", "upheld")]
+
+
+def test_a_case_that_an_erasure_closed_cannot_be_appealed(database, here):
+    _, identity_id = here.protect()
+    here.case("case-waits", identity_id)
+    here.gallery.remove_identity(identity_id)
+    assert case(database, "case-waits")[0] == "closed"
+    appeals = AppealRecords(database, here.office.audit, here.office.queues, clock=here.office.clock)
+    with pytest.raises(AppealRefused) as refused:
+        appeals.receive("case-waits", "It is me.", "mo")
+    assert refused.value.reason == "appeal_of_nothing"
 
 
 def test_a_review_that_comes_in_after_the_erasure_is_closed_with_its_picture_erased(database, here):

@@ -139,6 +139,18 @@ def test_an_escalated_appeal_goes_to_a_lead_who_never_decided_on_it(office, data
     assert office.appeals.of_case("c1")[0].state == "reversed"
 
 
+def test_an_escalated_appeal_is_in_no_campaign(office):
+    ana = "aaaaaaaa-0000-4000-8000-000000000000"
+    appealed(office, identity_id=ana)
+    office.decide("c1", "mia", "escalated")
+    for number in range(5):
+        office.open(f"other-{number}", identity_id=ana)
+    assert [one.cases for one in office.campaigns.largest("lead")] == [5]
+    assert office.campaigns.claim("identity", ana, "leo", "lead") == 5
+    assert office.next_of("lea") == "c1"
+    assert office.campaigns.held("identity", ana, "lea") == []
+
+
 def test_when_nobody_is_left_who_has_not_decided_any_lead_judges(office, database):
     appealed(office, decided_by="lea")
     office.open("c2")

@@ -154,7 +154,7 @@ class TestFinding:
     def test_only_open_cases_of_queues_that_the_role_works_count(self, office):
         pack(office, 2, held=True)
         assert office.campaigns.largest("moderator") == []
-        assert office.campaigns.get("picture", "c00", "moderator") is None
+        assert office.campaigns.get("picture", "c00", "mo", "moderator") is None
         assert len(office.campaigns.largest("lead")) == 1
         office.decide("c00", "lea", "confirmed")
         assert office.campaigns.largest("lead") == []

@@ -12,10 +12,10 @@ from records.casework.case_closing import close_case
 from records.casework.cases import CasePicture
 from records.casework.decision_outbox import DecisionOutbox
 from records.casework.golden_cases import GoldenCases
-from records.casework.golden_copies import GoldenMix
+from records.casework.golden_copies import LEFT_FOR, GoldenMix
 from records.casework.schema_cases import CasePictureRow, CaseRow, DecisionToSendRow
 from records.decisions import DecisionRecords
-from records.errors import GoldenRefused, ReasonMissing, TooLate, UnknownCase
+from records.errors import AppealRefused, ClaimRefused, GoldenRefused, ReasonMissing, TooLate, UnknownCase
 from tests.support.case_office import GRACE, KEPT, LEASE, MASTER, NEVER, START, Office, new_case
 
 AVATAR = CasePicture(b"a picture", {"avatar": [{"box": [1, 2, 3, 4]}], "references": {}})
@@ -72,7 +72,8 @@ def test_a_copy_takes_the_place_of_a_case_and_looks_like_one(office, mark):
     assert (copy.claimed_by, copy.state, copy.stage) == ("mo", "open", "first")
     for same in ("event_id", "account_id", "handle", "display_name", "kind", "queue", "priority", "evidence"):
         assert getattr(copy, same) == getattr(source, same)
-    assert copy.opened_at == waiting.opened_at, "it came when the case came that it stands for"
+    before = waiting.opened_at - copy.opened_at
+    assert timedelta() < before <= timedelta(minutes=1), "just before the case that it stands for, which may come next"
     assert copy.opened_at - copy.uploaded_at == source.opened_at - source.uploaded_at
     assert copy.opened_at - copy.account_created_at == source.opened_at - source.account_created_at
     assert copy.id[14] == "5", "its id is of the kind that cases' ids are"
@@ -96,6 +97,7 @@ def test_the_rate_is_kept_and_chance_decides_whose_turn_it_is(office, mark, gold
         served.append(case.golden_id is not None)
         if served[-1]:
             office.claims.release(case.id, "mo")
+            office.clock.pass_by(LEFT_FOR)
             golden.sweep()  # else it would come again
         else:
             office.claims.skip(case.id, "mo", "test")
@@ -104,7 +106,7 @@ def test_the_rate_is_kept_and_chance_decides_whose_turn_it_is(office, mark, gold
     drawn = 0
     for was_golden in served:
         assert was_golden == below[drawn]
-        drawn += 2 if was_golden else 1  # a second number chooses which
+        drawn += 3 if was_golden else 1  # others choose which, and when it came
 
 
 def test_without_a_rate_or_a_waiting_case_nobody_is_tested(office, mark):
@@ -161,6 +163,9 @@ def test_a_copy_whose_reviewer_went_away_is_swept_up(office, mark, golden):
     copy = office.next_of("mo")
     golden.sweep()
     assert office.cases.get(copy).claimed_by == "mo"
+    office.clock.pass_by(LEFT_FOR)
+    golden.sweep()
+    assert office.claims.require(copy, "mo").id == copy, "any case would be theirs still, some minutes after the lease"
     office.clock.pass_by(LEASE)
     golden.sweep()
     with pytest.raises(UnknownCase):
@@ -177,6 +182,9 @@ def test_a_copy_that_is_left_for_another_case_is_swept_up(office, mark, golden):
     office.open("waiting")
     copy = office.next_of("mo")
     office.claims.claim("waiting", "mo", "moderator")
+    golden.sweep()
+    assert office.cases.get(copy).claimed_by is None, "any case would be there still"
+    office.clock.pass_by(LEFT_FOR)
     golden.sweep()
     with pytest.raises(UnknownCase):
         office.cases.get(copy)
@@ -198,6 +206,73 @@ def test_a_copy_was_screened_by_the_gallery_of_its_time(office, mark):
     mark(evidence=json.dumps({"findings": [], "gallery_version": 7}))
     office.open("waiting", evidence=json.dumps({"findings": [], "gallery_version": 9000}))
     assert office.claims.next("mo", "moderator").evidence == {"findings": [], "gallery_version": 9000}
+
+
+def test_a_copy_shows_the_lines_of_today_and_of_another_pack_or_across_a_line_there_is_none(office, mark):
+    def evidence(similarity, threshold, pack="opencv-zoo@1"):
+        findings = [{"kind": "same_person", "similarity": similarity, "threshold": threshold}]
+        lines = {"threshold": threshold, "sure_threshold": threshold + 0.1}
+        return json.dumps({"findings": findings, "model_pack": pack, **lines})
+
+    mark(evidence=evidence(0.7, 0.5))
+    for number, other in enumerate((evidence(0.8, 0.5, "other@1"), evidence(0.8, 0.75), evidence(0.8, 0.65))):
+        office.open(f"waiting-{number}", evidence=other)
+        assert office.next_of("mo") == f"waiting-{number}"
+        office.claims.skip(f"waiting-{number}", "mo", "test")
+    office.open("waiting", evidence=evidence(0.9, 0.55))
+    copy = office.claims.next("mo", "moderator")
+    assert copy.golden_id and copy.evidence == json.loads(evidence(0.7, 0.55))
+
+
+def test_leads_who_know_the_answers_are_not_tested(office, mark):
+    mark()
+    office.open("waiting")
+    assert office.next_of("leo") == "waiting"
+
+
+def test_what_is_refused_on_a_copy_is_refused_as_on_any_case(office, golden, mark):
+    appeals = AppealRecords(office.database, office.audit, office.queues, clock=office.clock)
+
+    def refusals(case_id):
+        with pytest.raises(AppealRefused) as appeal:
+            appeals.receive(case_id, "It is me.", "mo")
+        with pytest.raises(GoldenRefused) as answer:
+            golden.mark(case_id, "confirmed", WHY, "mo")
+        return appeal.value.reason, answer.value.reason
+
+    mark()
+    office.open("waiting")
+    copy = office.next_of("mo")
+    of_copy = refusals(copy)
+    with pytest.raises(UnknownCase):
+        appeals.receive(copy, "It is me.", "token:t")  # programs know of no copies
+    office.claims.claim("waiting", "mo", "moderator")
+    assert refusals("waiting") == of_copy
+
+
+def test_a_copy_is_of_a_campaign_to_its_reviewer_and_to_nobody_else(office, mark):
+    ana = "aaaaaaaa-0000-4000-8000-000000000000"
+    mark(identity_id=ana)
+    for number in range(5):
+        office.open(f"waiting-{number}", identity_id=ana)
+    copy = office.next_of("mo")
+    assert [one.id for one in office.campaigns.held("identity", ana, "mo")] == [copy]
+    counted = {who: office.campaigns.get("identity", ana, who, "moderator").cases for who in ("mo", "mia")}
+    assert counted == {"mo": 6, "mia": 5}
+    assert office.campaigns.claim("identity", ana, "mo", "moderator") == 6
+
+
+def test_who_did_a_copy_of_a_case_judges_no_appeal_on_it(office, mark):
+    mark()
+    office.open("waiting", priority=100)
+    copy = office.next_of("mo")
+    office.decide(copy, "mo", "confirmed")
+    AppealRecords(office.database, office.audit, office.queues, clock=office.clock).receive("source", "Me.", "token:t")
+    office.claims._golden = None
+    assert office.next_of("mo") == "waiting"
+    with pytest.raises(ClaimRefused):
+        office.claims.claim("source", "mo", "moderator")
+    assert office.next_of("mia") == "source"
 
 
 def test_a_golden_case_that_an_appeal_reversed_is_retired_and_one_that_it_upheld_is_not(office, golden, mark):
@@ -270,9 +345,11 @@ def test_after_the_grace_period_and_not_before_the_reviewer_is_told(office, mark
 
 def test_right_answers_wrong_ones_and_escalations_are_told_apart(office, mark, golden):
     mark()
-    for moderator_id, decision in (("mo", "not_this_person"), ("mia", "bad_picture"), ("leo", "escalated")):
+    office.hire({"ned": "moderator"})
+    for moderator_id, decision in (("mo", "not_this_person"), ("mia", "bad_picture"), ("ned", "escalated")):
         office.open(f"waiting-{moderator_id}")
-        office.decide(office.next_of(moderator_id), moderator_id, decision)
+        copy = office.claims.next(moderator_id, "moderator")
+        office.decisions.decide(copy.id, moderator_id, "moderator", decision, "other")
         office.clock.pass_by(GRACE)
         office.decisions.finish_due()
     result = golden.about("source")

@@ -32,6 +32,7 @@ from records.people.moderators import ModeratorRecords
 from records.people.schema_people import ModeratorRow, SessionRow
 from records.people.web_sessions import WebSessions
 from tests.support.clock import Clock
+from tests.unit.test_passwords import Watched
 
 MASTER = MasterKey.of(bytes(32))
 PASSWORD = "correct horse battery"
@@ -207,6 +208,37 @@ def test_five_wrong_passwords_lock_the_login_even_for_the_right_one(moderators, 
     assert moderators.check_password("mo", PASSWORD) == mo
     fail(moderators, 4)
     assert moderators.check_password("mo", PASSWORD) == mo, "the right password ends the count"
+
+
+@pytest.mark.parametrize("password", [PASSWORD, WRONG], ids=["right", "wrong"])
+def test_a_locked_login_takes_as_much_work_as_one_that_there_is_not(moderators, mo, monkeypatch, password):
+    def checked(login, error):
+        hasher = Watched()
+        with monkeypatch.context() as patched:
+            patched.setattr(passwords, "HASHER", hasher)
+            with pytest.raises(error):
+                moderators.check_password(login, password)
+        return [extract_parameters(one) for one in hasher.checked]
+
+    assert not passwords.matches(None, password), "there is a hash for nobody"
+    unknown = checked("nobody", WrongLogin)
+    assert len(unknown) == 1 and unknown == [extract_parameters(passwords.hashed(PASSWORD))]
+    fail(moderators, 5)
+    assert checked("mo", LoginLocked) == unknown
+
+
+def test_however_many_ask_for_a_locked_login_only_a_few_hashes_are_in_work_at_once(moderators, mo, monkeypatch):
+    fail(moderators, 5)
+    hasher = Watched()
+    monkeypatch.setattr(passwords, "HASHER", hasher)
+
+    def attempt(_):
+        with pytest.raises(LoginLocked):
+            moderators.check_password("mo", PASSWORD)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(attempt, range(24)))
+    assert len(hasher.checked) == 24 and hasher.most <= passwords.AT_ONCE
 
 
 def test_each_lock_is_twice_as_long_as_the_one_before_up_to_a_day(database, moderators, mo, clock):

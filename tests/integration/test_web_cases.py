@@ -14,7 +14,16 @@ from records.casework.cases import CasePicture, NewCase
 from records.casework.golden_copies import GoldenMix
 from records.references import ReferencePhoto
 from tests.support.clock import START
-from tests.support.console_site import MASTER, entering, make_desk, place_of, text_of
+from tests.support.console_site import (
+    MASTER,
+    before_noting,
+    entering,
+    make_desk,
+    no_database,
+    place_of,
+    running_site,
+    text_of,
+)
 from tests.support.portraits import jpeg
 from web.console.face_crops import SIDE, FacePlace, face_crop
 
@@ -112,6 +121,12 @@ def actions(desk, subject):
     return [entry.action for entry in reversed(desk.audit.read(subject=subject))]
 
 
+def decided_as(desk, case_id):
+    """The latest decision in the audit log, and what it says was judged first."""
+    entry = next(one for one in desk.audit.read(subject=case_id) if one.action == "case_decided")
+    return entry.details["decision"], entry.details.get("first_judgement")
+
+
 def test_a_shift_goes_from_case_to_case_and_ends_at_the_queue(mia, open_case, desk):
     first, second = open_case(priority=90), open_case(priority=20)
     assert "2 cases wait" in text_of(mia.get("/queue"))
@@ -164,15 +179,55 @@ def test_no_similarity_is_shown_before_the_first_judgement(mia, open_case):
     judged = text_of(mia.get(f"/case/{case_id}?judgement=confirmed"))
     assert "More alike than look-alikes usually are." in judged
     assert "0.71" in judged
-    assert "0.71" in text_of(mia.get(f"/case/{case_id}/likeness"))
+    assert "0.71" in text_of(mia.get(f"/case/{case_id}/likeness?judgement=not_this_person"))
 
 
-def test_what_was_judged_before_the_number_was_seen_is_in_the_audit_log(mia, open_case, desk):
+@pytest.mark.parametrize("road", ["?judgement={}", "?suspect=1&judgement={}", "/likeness?judgement={}"])
+def test_what_was_judged_before_the_number_was_seen_is_in_the_audit_log(mia, open_case, desk, road):
     case_id = open_case()
     start(mia)
-    decide(mia, case_id, "not_this_person", "look_alike", first="confirmed")
-    (entry,) = [one for one in desk.audit.read(subject=case_id) if one.action == "case_decided"]
-    assert (entry.details["first_judgement"], entry.details["decision"]) == ("confirmed", "not_this_person")
+    mia.get(f"/case/{case_id}")
+    for judgement in ("confirmed", "confirmed", "not_this_person"):  # Judge anew is a link
+        assert "0.71" in text_of(mia.get(f"/case/{case_id}" + road.format(judgement)))
+        mia.get(f"/case/{case_id}")
+    decide(mia, case_id, "not_this_person", "look_alike", first="not_this_person")
+    noted = [one.details for one in desk.audit.read(subject=case_id) if one.action == "likeness_shown"]
+    assert noted == [{"judgement": "confirmed"}]
+    assert decided_as(desk, case_id) == ("not_this_person", "confirmed")
+
+
+def test_the_number_is_not_told_for_what_is_no_judgement_and_no_such_text_reaches_the_log(mia, open_case, desk):
+    case_id = open_case()
+    start(mia)
+    for judgement in ("", "?judgement=", "?judgement=Ana+Example", "?judgement=skip"):
+        refused = mia.get(f"/case/{case_id}/likeness{judgement}", Accept="application/json")
+        assert (refused.status, b"0.71" in refused.data) == (422, False)
+        page = mia.get(f"/case/{case_id}{judgement}")
+        assert (page.status, b"0.71" in page.data) == (200, False)
+    decide(mia, case_id, first="Ana Example")
+    assert actions(desk, case_id) == ["case_claimed", "case_decided"]
+    assert decided_as(desk, case_id) == ("confirmed", None)
+
+
+def test_where_the_number_is_shown_at_once_no_judgement_is_noted(database, clock, open_case):
+    desk = make_desk(database, clock, console={"judge_first": False})
+    with running_site(desk) as address:
+        mia, case_id = entering(desk, address, PEOPLE)("mia"), open_case()
+        start(mia)
+        for path in ("", "?judgement=confirmed", "/likeness", "/likeness?judgement=Ana+Example"):
+            assert "0.71" in text_of(mia.get(f"/case/{case_id}{path}"))
+        decide(mia, case_id)
+    assert actions(desk, case_id) == ["case_claimed", "case_decided"]
+    assert decided_as(desk, case_id) == ("confirmed", None)
+
+
+def test_the_number_is_not_told_when_the_judgement_cannot_be_noted(mia, open_case, desk, monkeypatch):
+    case_id = open_case()
+    start(mia)
+    for path in ("?judgement=confirmed", "/likeness?judgement=confirmed"):
+        monkeypatch.setattr(desk.audit, "append_in", lambda *_: no_database())
+        away = mia.get(f"/case/{case_id}{path}")
+        assert (away.status, b"0.71" in away.data) == (503, False)
 
 
 def test_only_who_holds_the_case_and_leads_are_served_its_pictures(mia, log_in, open_case):
@@ -204,6 +259,32 @@ def test_pictures_are_kept_by_no_browser_and_each_is_noted_once_a_claim(mia, ope
     mia.post(f"/decision/{decision_id}/undo", form_of="/queue")
     mia.get(face)
     assert actions(desk, case_id).count("face_viewed") == 3
+
+
+def test_a_face_is_not_served_before_its_view_is_noted(mia, open_case, desk, monkeypatch):
+    case_id = open_case()
+    start(mia)
+    for face in images_of(mia.get(f"/case/{case_id}"))[:2]:
+        noted = actions(desk, case_id).count("face_viewed")
+        before_noting(monkeypatch, desk.audit, "face_viewed", no_database)
+        assert mia.get(face).status == 503
+        assert actions(desk, case_id).count("face_viewed") == noted
+        assert [mia.get(face).status for _ in range(2)] == [200, 200]
+        assert actions(desk, case_id).count("face_viewed") == noted + 1
+
+
+def test_a_face_that_is_asked_for_twice_at_once_is_not_served_before_a_view_is_noted(mia, open_case, desk, monkeypatch):
+    case_id = open_case()
+    start(mia)
+    face = images_of(mia.get(f"/case/{case_id}"))[0]
+    other = []
+
+    def ask():
+        other.append((mia.get(face).status, actions(desk, case_id).count("face_viewed")))
+
+    before_noting(monkeypatch, desk.audit, "face_viewed", ask)
+    assert mia.get(face).status == 200
+    assert other == [(200, 1)]
 
 
 def test_a_reference_of_another_person_is_not_served_through_the_case(mia, open_case, gallery):
@@ -362,12 +443,15 @@ def test_earlier_cases_say_how_they_ended(mia, open_case):
     assert re.search("Other cases of this account Same person .{1,40} Genuine owner", text_of(page))
 
 
-def test_how_alike_the_faces_are_is_told_to_who_holds_the_case_and_to_leads_only(mia, log_in, open_case):
+def test_how_alike_the_faces_are_is_told_to_who_holds_the_case_and_to_leads_once_it_is_decided(mia, log_in, open_case):
     case_id = open_case()
     start(mia)
-    assert mia.get(f"/case/{case_id}/likeness").status == 200
-    assert log_in("lea").get(f"/case/{case_id}/likeness").status == 200
-    assert log_in("max").get(f"/case/{case_id}/likeness").status == 409
+    path, everybody = f"/case/{case_id}/likeness?judgement=confirmed", (mia, log_in("lea"), log_in("max"))
+    assert [one.get(path).status for one in everybody] == [200, 409, 409]
+    onlooker = everybody[1].get(f"/case/{case_id}?judgement=confirmed")
+    assert (onlooker.status, b"0.71" in onlooker.data) == (200, False), "the lead may have to judge it yet"
+    decide(mia, case_id)
+    assert [one.get(path).status for one in everybody] == [409, 200, 409]
 
 
 def test_a_lead_is_told_who_works_on_a_case_and_others_are_not(mia, log_in, open_case):

@@ -27,9 +27,11 @@ from tests.support.console_site import (
     MASTER,
     PASSWORD,
     Visitor,
+    before_noting,
     entering,
     hidden_fields,
     make_desk,
+    no_database,
     place_of,
     running_site,
     text_of,
@@ -96,6 +98,23 @@ def test_only_who_works_with_faces_is_shown_photos_and_each_first_look_is_noted(
         assert answer.data.startswith(b"\xff\xd8")
     (seen,) = desk.audit.find(AuditFilter(ana, action="face_viewed"))
     assert seen.details == {"picture": "reference", "reference_id": reference}
+
+
+def test_a_photo_is_not_served_before_its_view_is_noted(log_in, desk, ana, monkeypatch):
+    photo = f"/identity/{ana}/reference/{desk.gallery.show(ana).references[0].id}/face.jpg"
+    cy = log_in("cy")
+
+    def noted():
+        return len(desk.audit.find(AuditFilter(ana, action="face_viewed")))
+
+    before_noting(monkeypatch, desk.audit, "face_viewed", no_database)
+    assert (cy.get(photo).status, noted()) == (503, 0)
+    other = []
+    before_noting(monkeypatch, desk.audit, "face_viewed", lambda: other.append((cy.get(photo).status, noted())))
+    assert cy.get(photo).status == 200
+    assert other == [(200, 1)], "who asked at the same time was not served before an entry was there, either"
+    both = noted()
+    assert (cy.get(photo).status, noted()) == (200, both)
 
 
 def test_people_are_found_by_name_id_kind_and_state_page_by_page(log_in, desk, ana):

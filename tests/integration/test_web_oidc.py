@@ -210,6 +210,28 @@ class TestWhoComesIn:
         home.log_in("bob")
         assert home.last("login").actor == added.id, "known by the subject from the first login on"
 
+    @pytest.mark.parametrize("named", ["administrator", "moderator"], ids=["another_role", "the_same_role"])
+    def test_nobody_who_had_a_given_role_once_the_claim_that_named_one_is_lost(self, home, named):
+        bob = home.desk.moderators.add("bob", "Bob", "moderator", None)
+        home.log_in("bob")
+        home.provider.person("bob", *(group for group, role in ROLES.items() if role == named))
+        visitor, arrived = home.log_in("bob")
+        assert arrived.status == 200 and is_in(visitor)
+        assert (home.moderator("bob").role, home.desk.people.get(bob.id).role_by_claim) == (named, True)
+        assert home.last("moderator_changed").details == {"role": named}, "also that the claim counts now is noted"
+        home.provider.person("bob", "staff")
+        visitor, refused = home.log_in("bob")
+        assert refused.status == 403 and not is_in(visitor)
+        entry = home.last("login_failed")
+        assert (entry.subject, entry.details["reason"]) == (bob.id, "no_role")
+
+    def test_who_was_given_a_role_that_no_claim_ever_named_at_each_login(self, home):
+        bob = home.desk.moderators.add("bob", "Bob", "auditor", None)
+        for _ in range(2):
+            visitor, arrived = home.log_in("bob")
+            assert arrived.status == 200 and is_in(visitor)
+        assert (home.moderator("bob").role, home.desk.people.get(bob.id).role_by_claim) == ("auditor", False)
+
     def test_nobody_as_somebody_who_has_a_password_here(self, home):
         ada = home.desk.moderators.add("ada", "Ada", "administrator", PASSWORD)
         visitor, refused = home.log_in("ada")

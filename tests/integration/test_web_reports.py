@@ -16,7 +16,17 @@ from records.references import PictureHash
 from records.reports.contents import Details
 from records.schema import IdentityRow, OutboxEntry
 from tests.support.console import review
-from tests.support.console_site import MASTER, Visitor, entering, make_desk, place_of, running_site, text_of
+from tests.support.console_site import (
+    MASTER,
+    Visitor,
+    before_noting,
+    entering,
+    make_desk,
+    no_database,
+    place_of,
+    running_site,
+    text_of,
+)
 from tests.support.sent_reports import (
     CODE,
     challenge_photo,
@@ -165,6 +175,25 @@ def test_pictures_are_served_to_who_works_the_lane_kept_by_no_browser_and_noted_
     assert log_in("cy").get(paths[0]).status == 403
     other = send(report_photo(5, FACE), challenge=challenge_photo(FACE))
     assert mo.get(paths[0].replace(honest, other)).status == 410
+
+
+@pytest.mark.parametrize("what", ["photo", "challenge", "report"])
+def test_nothing_of_a_report_is_shown_before_the_view_is_noted(mo, clock, desk, honest, monkeypatch, what):
+    begin(mo, honest)
+    clock.pass_by(minutes=15)  # another look at the report is a new one
+    action, path = "report_viewed", f"/reports/{honest}"
+    if what != "report":
+        one = desk.report_reading.photo_ids(honest, "face" if what == "photo" else what)[0]
+        action, path = "face_viewed", f"{path}/{what}/{one}/face.jpg"
+
+    def noted():
+        return len(desk.audit.find(AuditFilter(honest, action=action)))
+
+    before = noted()
+    before_noting(monkeypatch, desk.audit, action, no_database)
+    assert (mo.get(path).status, noted()) == (503, before)
+    assert (mo.get(path).status, noted()) == (200, before + 1)
+    assert (mo.get(path).status, noted()) == (200, before + 1)
 
 
 def test_how_to_reach_the_reporter_is_shown_on_demand_and_noted(mo, desk, honest):

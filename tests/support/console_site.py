@@ -11,6 +11,7 @@ from functools import partial
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
 
+import pytest
 import urllib3
 import uvicorn
 from fastapi import APIRouter
@@ -18,7 +19,9 @@ from jinja2 import BytecodeCache, Environment
 
 from config import load_settings
 from records.announcer import utc_now
+from records.audit import AuditLog
 from records.database import Database
+from records.errors import DatabaseAway
 from records.keys.keyring import MasterKey
 from records.people.moderators import Role
 from web import rendering
@@ -129,6 +132,23 @@ def entering(desk: Desk, site: str, people: Mapping[str, Role]) -> Callable[[str
         return visitor
 
     return enter
+
+
+def before_noting(monkeypatch: pytest.MonkeyPatch, audit: AuditLog, action: str, act: Callable[[], None]) -> None:
+    """Has `act` done once: just before the next entry of this kind is added, which is not added when it raises."""
+    append, waiting = audit.append, [act]
+
+    def appended(actor, kind, *about):
+        if kind == action and waiting:
+            waiting.pop()()
+        return append(actor, kind, *about)
+
+    monkeypatch.setattr(audit, "append", appended)
+
+
+def no_database() -> None:
+    """For `before_noting`."""
+    raise DatabaseAway("Nobody answers there.")
 
 
 def hidden_fields(page: urllib3.BaseHTTPResponse) -> dict[str, str]:

@@ -10,12 +10,13 @@ from records.people import passwords
 
 
 class Watched(PasswordHasher):
-    """Knows how many hashes were in work at the same time."""
+    """Knows how many hashes were in work at the same time, and which were checked."""
 
     def __init__(self):
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
         self._lock = threading.Lock()
         self._now = self.most = 0
+        self.checked = []
 
     def _watching(self, work, *args, **known):
         with self._lock:
@@ -31,8 +32,9 @@ class Watched(PasswordHasher):
     def hash(self, *args, **known):
         return self._watching(super().hash, *args, **known)
 
-    def verify(self, *args, **known):
-        return self._watching(super().verify, *args, **known)
+    def verify(self, hash, password):
+        self.checked.append(hash)
+        return self._watching(super().verify, hash, password)
 
 
 def test_however_many_ask_only_a_few_passwords_are_hashed_or_checked_at_once(monkeypatch):

@@ -13,7 +13,8 @@ router = APIRouter(tags=["decisions"])
 REFUSED: Responses = {
     409: {
         "model": ProblemDocument,
-        "description": "It cannot be taken in now: `appeal_open`, `appeal_too_early`, `appeal_again`, `appeal_over`.",
+        "description": "It cannot be taken in: `appeal_open`, `appeal_too_early`, `appeal_again`, `appeal_over`, "
+        "`appeal_of_nothing`.",
     }
 }
 

@@ -9,6 +9,7 @@ ACTIONS: Mapping[Action, str] = {
     "case_claimed": N_("Took a case"),
     "face_viewed": N_("Was shown a picture"),
     "picture_revealed": N_("Showed the pictures without blur"),
+    "likeness_shown": N_("Judged, and was shown how alike the faces are"),
     "case_skipped": N_("Skipped a case"),
     "case_commented": N_("Commented on a case"),
     "case_decided": N_("Decided on a case"),

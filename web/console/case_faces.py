@@ -7,7 +7,8 @@ moderator looks at this one. Nothing leaves for a browser here; pages/pictures.p
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -109,13 +110,18 @@ class CaseFaces:
             except UnknownReference:
                 return  # erased since; the page will say so
 
-    def first_view(self, case_id: str, moderator_id: str, picture: str) -> bool:
-        """Whether the person has not been served this picture since they claimed the case."""
+    @contextmanager
+    def first_view(self, case_id: str, moderator_id: str, picture: str) -> Iterator[bool]:
+        """Gives whether the person has not been served this picture since they claimed the case; the block notes it.
+
+        It counts as served once the block has ended well: noted twice, when asked for twice at once, but never not.
+        """
         kept = self._of(case_id)
         with self._lock:
             first = (moderator_id, picture) not in kept.seen
+        yield first
+        with self._lock:
             kept.seen.add((moderator_id, picture))
-        return first
 
     def forget(self, case_id: str) -> None:
         """Drops the case's faces: the claim has ended."""

@@ -1,7 +1,8 @@
 """The faces of references for who looks after the gallery: cut out anew each time, and each first look told apart."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,14 +25,20 @@ class PhotoViews:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], datetime] = {}
 
-    def first(self, moderator_id: str, reference_id: str) -> bool:
-        """Whether the person has not been shown the photo within SEEN_AGAIN."""
+    @contextmanager
+    def first(self, moderator_id: str, reference_id: str) -> Iterator[bool]:
+        """Gives whether the person has not been shown the photo within SEEN_AGAIN; the block notes it.
+
+        It counts as shown once the block has ended well: noted twice, when asked for twice at once, but never not.
+        """
         now = self._clock()
         with self._lock:
             self._seen = {view: at for view, at in self._seen.items() if now - at < SEEN_AGAIN}
             first = (moderator_id, reference_id) not in self._seen
-            self._seen.setdefault((moderator_id, reference_id), now)
-        return first
+        yield first
+        if first:
+            with self._lock:
+                self._seen[moderator_id, reference_id] = now
 
 
 def reference_face(gallery: GalleryRecords, detail: ReferenceDetail) -> bytes:

@@ -51,7 +51,7 @@ def campaign_page(
     moderator = session.moderator
     cases = desk.campaigns.held(kind, campaign_id, moderator.id)
     hand = campaign_view.in_hand(desk, faces, cases, moderator)
-    campaign = desk.campaigns.get(kind, campaign_id, moderator.role)
+    campaign = desk.campaigns.get(kind, campaign_id, moderator.id, moderator.role)
     about = hand.person.identity_id if hand.person else campaign and campaign.identity_id
     aside = desk.campaigns.aside(kind, campaign_id, moderator.id, moderator.role)
     page = render(

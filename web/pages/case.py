@@ -65,6 +65,7 @@ def case_page(
         mine = holds(case, moderator)
         rule = rule_of(desk, case.queue)
         offered = may_decide(desk, case, moderator)
+        judged = mine and judgement in offered
         if mine:
             later.add_task(ahead, _prepare_next, desk, faces, moderator, queue or None)
         lists = (
@@ -96,14 +97,13 @@ def case_page(
             judgement=judgement if mine and judgement in (*offered, "skip") else "",
             reasons=desk.settings.console.reasons,
             skip_reasons=SKIP_REASONS,
-            judge_first=desk.settings.console.judge_first,
-            show_likeness=case.state != "open" or not desk.settings.console.judge_first or judgement in offered,
+            show_likeness=judged or not _judged_first(desk, case),
             queue=queue,
             undo=undo_of(desk, moderator, after),
             made=desk.decisions.history(case_id),
             appeals=appeals,
             appealed=appealed,
-            may_appeal=may_appeal(case, appeals, moderator),
+            may_appeal=standing is not None and may_appeal(case, appeals, moderator),
             statement=standing and calls_for_statement(case, standing) and may_read(standing, moderator),
             earlier_of_picture=of_picture,
             earlier_of_account=of_account,
@@ -116,20 +116,35 @@ def case_page(
             now=desk.clock(),
             here_with=lambda **query: case_path(case_id, **{"suspect": suspect, "queue": queue} | query),
         )
+    if judged and _judged_first(desk, case):
+        desk.decisions.note_judgement(case_id, moderator.id, moderator.role, judgement)
     page.background = later
     return page
 
 
 @router.get("/case/{case_id}/likeness")
 def likeness(
-    request: Request, desk: DeskOf, session: Worker, case_id: str, suspect: Annotated[int, Query(ge=0)] = 0
+    request: Request,
+    desk: DeskOf,
+    session: Worker,
+    case_id: str,
+    judgement: str = "",
+    suspect: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """How alike the faces are, as a piece of the page: for its script, once the person has judged."""
-    case = desk.cases.get(case_id)
-    if not sees_faces(case, session.moderator):
+    case, moderator = desk.cases.get(case_id), session.moderator
+    if not sees_faces(case, moderator):
         raise ClaimLost("The case is not in the hands of who asks how alike its faces are.")
+    if _judged_first(desk, case):
+        desk.decisions.note_judgement(case_id, moderator.id, moderator.role, judgement)
     view = view_case(case, desk.cases.names)
     return render(request, "case_likeness.html", suspect=view.suspect(suspect))
+
+
+def _judged_first(desk: Desk, case: Case) -> bool:
+    """Whether how alike the faces are is told only to who holds the case and has judged; what they judged first is
+    noted then."""
+    return case.state == "open" and desk.settings.console.judge_first
 
 
 def may_take(desk: Desk, case: Case, moderator: Moderator) -> bool:

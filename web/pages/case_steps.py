@@ -42,13 +42,11 @@ def decide(
     reason: Word = "",
     note: Note = "",
     identity: Word = "",
-    first: Word = "",
     queue: Word = "",
 ) -> Response:
-    """`first`: what they judged before they saw how alike the faces are."""
     moderator = session.moderator
     decided = desk.decisions.decide(
-        case_id, moderator.id, moderator.role, decision, reason, note or None, identity or None, first or None
+        case_id, moderator.id, moderator.role, decision, reason, note or None, identity or None
     )
     faces.forget(case_id)
     return _go_on(desk, moderator, queue, after=decided.decision_id)

@@ -106,9 +106,10 @@ def reference_of(identity: IdentityDetail, reference_id: str) -> ReferenceDetail
 def _seen(
     desk: Desk, session: Session, views: PhotoViews, identity_id: str, reference_id: str, jpeg: bytes
 ) -> Response:
-    if views.first(session.moderator.id, reference_id):
-        details = {"picture": "reference", "reference_id": reference_id}
-        desk.audit.append(session.moderator.id, "face_viewed", identity_id, details)
+    with views.first(session.moderator.id, reference_id) as first:
+        if first:
+            details = {"picture": "reference", "reference_id": reference_id}
+            desk.audit.append(session.moderator.id, "face_viewed", identity_id, details)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 

@@ -79,9 +79,10 @@ def _case(desk: Desk, session: Session, case_id: str) -> Case:
 
 
 def _seen(desk: Desk, session: Session, faces: CaseFaces, case: Case, what: dict[str, str], jpeg: bytes) -> Response:
-    if faces.first_view(case.id, session.moderator.id, " ".join(what.values())):
-        # not which photo of the person: after an erasure it would tell whom a case of their own account was about
-        desk.audit.append(session.moderator.id, "face_viewed", case.id, {"picture": what["picture"]})
+    with faces.first_view(case.id, session.moderator.id, " ".join(what.values())) as first:
+        if first:
+            # not which photo of the person: after an erasure it would tell whom a case of their own account was about
+            desk.audit.append(session.moderator.id, "face_viewed", case.id, {"picture": what["picture"]})
     return _picture(jpeg, "image/jpeg")
 
 

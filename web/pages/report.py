@@ -107,8 +107,9 @@ def _shown(desk: Desk, views: PhotoViews, report: Report, moderator: Moderator) 
         shown = view_report(desk, report, moderator.id)
     except ReportErased:
         return None
-    if views.first(moderator.id, report.id):
-        desk.audit.append(moderator.id, "report_viewed", report.id, {"what": "report"})
+    with views.first(moderator.id, report.id) as first:
+        if first:
+            desk.audit.append(moderator.id, "report_viewed", report.id, {"what": "report"})
     return shown
 
 

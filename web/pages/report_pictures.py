@@ -74,7 +74,8 @@ def _seen(
     picture: Literal["photo", "challenge"],
     jpeg: bytes,
 ) -> Response:
-    if views.first(session.moderator.id, photo_id):
-        details = {"picture": picture, "photo_id": photo_id}
-        desk.audit.append(session.moderator.id, "face_viewed", report_id, details)
+    with views.first(session.moderator.id, photo_id) as first:
+        if first:
+            details = {"picture": picture, "photo_id": photo_id}
+            desk.audit.append(session.moderator.id, "face_viewed", report_id, details)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})

@@ -6,7 +6,8 @@ import { keysOn, post, say, typing } from "./base.js";
 const page = document.getElementById("case");
 const judge = document.querySelector("[data-judge]");
 
-// Judging: the decision's panel opens at once, and only then is fetched how alike the faces are.
+// Judging: the decision's panel opens at once, and only then is fetched how alike the faces are, which the
+// server tells for a judgement: it notes the first one.
 
 let first = null;
 
@@ -29,9 +30,10 @@ async function showLikeness(name, panel) {
   const room = panel.querySelector("[data-likeness]");
   if (!room || document.querySelector(".side > .card .likeness") || room.childElementCount) return;
   first ??= name;
-  for (const field of judge.querySelectorAll("[data-first]")) field.value = first;
+  const asked = new URL(judge.dataset.judge, location.href);
+  asked.searchParams.set("judgement", first);
   const headers = { "Accept": "application/json" }; // of what goes wrong; else a login that ended would answer with its page
-  const answer = await fetch(judge.dataset.judge, { headers });
+  const answer = await fetch(asked, { headers });
   if (answer.ok) room.innerHTML = await answer.text();
   if (answer.status === 401) location.reload();
 }
