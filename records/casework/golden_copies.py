@@ -95,8 +95,8 @@ def given_back(moderator_id: str, queues: Collection[str]) -> Select[CaseRow]:
 
 
 def is_told(case: CaseRow, moderator_id: str) -> bool:
-    """Whether the case is a copy and the person may know it, since it is closed or was never theirs: where a copy is
-    refused something, they are told so; else a copy is refused what any case in its place would be refused."""
+    """Whether the case is a copy, and they are told that there is no such case: it is closed, or was never theirs. To
+    whom it was given an open copy is refused only what any case would be."""
     return case.golden_id is not None and (case.state == "closed" or case.golden_for != moderator_id)
 
 
