@@ -6,9 +6,10 @@
 
 import hmac
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, Request
@@ -65,6 +66,19 @@ def desk_of(request: Request) -> Desk:
 
 
 DeskOf = Annotated[Desk, Depends(desk_of)]
+
+Kept = TypeVar("Kept")
+_making = threading.Lock()
+
+
+def one_of_process(request: Request, name: str, make: Callable[[Desk], Kept]) -> Kept:
+    """What the whole process has one of, under this name; made when it is first asked for, by two at once or not."""
+    state = request.app.state
+    with _making:
+        if not hasattr(state, name):
+            setattr(state, name, make(desk_of(request)))
+    kept: Kept = getattr(state, name)
+    return kept
 
 
 def visit_of(request: Request) -> Visit:

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -144,6 +145,24 @@ def before_noting(monkeypatch: pytest.MonkeyPatch, audit: AuditLog, action: str,
         return append(actor, kind, *about)
 
     monkeypatch.setattr(audit, "append", appended)
+
+
+def ask_at_once(visitor: Visitor, path: str, audit: AuditLog, action: str, monkeypatch: pytest.MonkeyPatch, fail=False):
+    """The statuses of two requests for the path, the second of which comes while the view of the first is noted, and
+    how many of the two were answered by then; with `fail` the first is not noted."""
+    with ThreadPoolExecutor(1) as beside:
+        second: list[Future] = []
+        answered: list[int] = []
+
+        def ask() -> None:
+            second.append(beside.submit(visitor.get, path))
+            answered.append(len(wait(second, timeout=0.5).done))
+            if fail:
+                no_database()
+
+        before_noting(monkeypatch, audit, action, ask)
+        first = visitor.get(path)
+        return first.status, second[0].result().status, answered[0]
 
 
 def no_database() -> None:

@@ -22,6 +22,7 @@ from records.references import IdentityDetail, ReferenceDetail
 from web.console.case_view import CaseView, Suspect, identities
 from web.console.face_crops import FacePlace, face_crop, nearest_face
 from web.console.face_marks import face_marks
+from web.console.turns import Turns
 
 MOST_CASES = 128
 """Cases whose faces are kept ready at the same time; some 0.5 MB each."""
@@ -50,6 +51,7 @@ class CaseFaces:
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns = Turns()
 
     def picture(self, case: Case) -> CasePicture | None:
         """The avatar and where faces lie; None once its retention has passed."""
@@ -114,14 +116,15 @@ class CaseFaces:
     def first_view(self, case_id: str, moderator_id: str, picture: str) -> Iterator[bool]:
         """Gives whether the person has not been served this picture since they claimed the case; the block notes it.
 
-        It counts as served once the block has ended well: noted twice, when asked for twice at once, but never not.
+        It counts as served once the block has ended well; who asks for it at the same time waits until then.
         """
-        kept = self._of(case_id)
-        with self._lock:
-            first = (moderator_id, picture) not in kept.seen
-        yield first
-        with self._lock:
-            kept.seen.add((moderator_id, picture))
+        with self._turns.of((case_id, moderator_id, picture)):
+            kept = self._of(case_id)
+            with self._lock:
+                first = (moderator_id, picture) not in kept.seen
+            yield first
+            with self._lock:
+                kept.seen.add((moderator_id, picture))
 
     def forget(self, case_id: str) -> None:
         """Drops the case's faces: the claim has ended."""

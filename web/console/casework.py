@@ -18,7 +18,7 @@ from web.desk import Desk
 from web.languages import N_
 from web.problems import Problem
 from web.rendering import WORKERS
-from web.security import DeskOf, desk_of, signed_in
+from web.security import DeskOf, one_of_process, signed_in
 
 SKIP_REASONS = ("i_know_them", "distressing", "not_my_field", "other")
 """Why a case may be passed on; texts of templates/words.html."""
@@ -43,13 +43,12 @@ WORKED_HERE = Depends(worked_here)
 
 def faces_of(request: Request) -> CaseFaces:
     """The faces in memory, one for the whole process."""
-    state = request.app.state
-    if not hasattr(state, "case_faces"):
-        desk = desk_of(request)
+
+    def made(desk: Desk) -> CaseFaces:
         keep = timedelta(seconds=desk.settings.console.lease_seconds)
-        state.case_faces = CaseFaces(desk.cases, desk.gallery, keep=keep, clock=desk.clock)
-    faces: CaseFaces = state.case_faces
-    return faces
+        return CaseFaces(desk.cases, desk.gallery, keep=keep, clock=desk.clock)
+
+    return one_of_process(request, "case_faces", made)
 
 
 FacesOf = Annotated[CaseFaces, Depends(faces_of)]

@@ -12,6 +12,7 @@ from records.gallery import GalleryRecords
 from records.references import ReferenceDetail
 from web.console.case_faces import size_of
 from web.console.face_crops import FacePlace, face_crop
+from web.console.turns import Turns
 
 SEEN_AGAIN = timedelta(minutes=15)
 """After this time another look at the same photo is a new one."""
@@ -23,22 +24,25 @@ class PhotoViews:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._turns = Turns()
         self._seen: dict[tuple[str, str], datetime] = {}
 
     @contextmanager
     def first(self, moderator_id: str, reference_id: str) -> Iterator[bool]:
         """Gives whether the person has not been shown the photo within SEEN_AGAIN; the block notes it.
 
-        It counts as shown once the block has ended well: noted twice, when asked for twice at once, but never not.
+        It counts as shown once the block has ended well; who asks for it at the same time waits until then.
         """
-        now = self._clock()
-        with self._lock:
-            self._seen = {view: at for view, at in self._seen.items() if now - at < SEEN_AGAIN}
-            first = (moderator_id, reference_id) not in self._seen
-        yield first
-        if first:
+        view = (moderator_id, reference_id)
+        with self._turns.of(view):
+            now = self._clock()
             with self._lock:
-                self._seen[moderator_id, reference_id] = now
+                self._seen = {one: at for one, at in self._seen.items() if now - at < SEEN_AGAIN}
+                first = view not in self._seen
+            yield first
+            if first:
+                with self._lock:
+                    self._seen[view] = now
 
 
 def reference_face(gallery: GalleryRecords, detail: ReferenceDetail) -> bytes:

@@ -17,7 +17,7 @@ from web.console.audit_words import ACTIONS, ACTORS
 from web.console.casework import with_query
 from web.desk import Desk
 from web.rendering import AUDITORS, render
-from web.security import DeskOf, desk_of, signed_in
+from web.security import DeskOf, one_of_process, signed_in
 
 router = APIRouter()
 PAGE = 50
@@ -35,11 +35,7 @@ Day = Annotated[
 
 def check_of(request: Request) -> AuditCheck:
     """The check of this process."""
-    state = request.app.state
-    if not hasattr(state, "audit_check"):
-        state.audit_check = AuditCheck(desk_of(request).audit, desk_of(request).clock)
-    check: AuditCheck = state.audit_check
-    return check
+    return one_of_process(request, "audit_check", lambda desk: AuditCheck(desk.audit, desk.clock))
 
 
 CheckOf = Annotated[AuditCheck, Depends(check_of)]

@@ -22,7 +22,7 @@ from web.languages import N_
 from web.problems import Problem, Way, not_found
 from web.refusals import GALLERY
 from web.rendering import render
-from web.security import MOST_PHOTOS, UPLOAD_PATH, UPLOADERS, DeskOf, desk_of, signed_in, upload_bytes
+from web.security import MOST_PHOTOS, UPLOAD_PATH, UPLOADERS, DeskOf, one_of_process, signed_in, upload_bytes
 
 router = APIRouter()
 Curator = Annotated[Session, Depends(signed_in(*UPLOADERS))]
@@ -44,11 +44,7 @@ def enrols_of(desk: DeskOf) -> Enrols:
 
 def trays_of(request: Request) -> Trays:
     """The trays of all curators, for the whole process."""
-    state = request.app.state
-    if not hasattr(state, "trays"):
-        state.trays = Trays(desk_of(request).clock)
-    trays: Trays = state.trays
-    return trays
+    return one_of_process(request, "trays", lambda desk: Trays(desk.clock))
 
 
 async def sent_of(request: Request) -> FormData:

@@ -16,7 +16,7 @@ from web.desk import Desk
 from web.languages import N_
 from web.pages.identities import Reader
 from web.rendering import render
-from web.security import DeskOf, desk_of, signed_in
+from web.security import DeskOf, one_of_process, signed_in
 
 router = APIRouter()
 Beholder = Annotated[Session, Depends(signed_in("curator", "lead"))]
@@ -44,11 +44,7 @@ WRONG: Mapping[str, str] = {
 
 def views_of(request: Request) -> PhotoViews:
     """Who was shown which photo, for the whole process."""
-    state = request.app.state
-    if not hasattr(state, "photo_views"):
-        state.photo_views = PhotoViews(desk_of(request).clock)
-    views: PhotoViews = state.photo_views
-    return views
+    return one_of_process(request, "photo_views", lambda desk: PhotoViews(desk.clock))
 
 
 ViewsOf = Annotated[PhotoViews, Depends(views_of)]

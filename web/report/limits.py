@@ -14,7 +14,7 @@ from web.languages import N_
 from web.problems import Problem, Way
 from web.rate_limit import RateLimit, network_of
 from web.rendering import render
-from web.security import REPORT_PATH, desk_of
+from web.security import REPORT_PATH, desk_of, one_of_process
 
 DEVICE_COOKIE = "__Host-likeness-device"
 _BACK = Way(N_("Go on with your report"), REPORT_PATH)
@@ -69,12 +69,7 @@ def _too_often(text: str, wait: float) -> Problem:
 
 def looks_of(request: Request) -> Looks:
     """Those of the whole process."""
-    state = request.app.state
-    if not hasattr(state, "looks"):
-        clock = desk_of(request).clock
-        state.looks = Looks(lambda: clock().timestamp())
-    looks: Looks = state.looks
-    return looks
+    return one_of_process(request, "looks", lambda desk: Looks(lambda: desk.clock().timestamp()))
 
 
 def address_of(request: Request) -> str:

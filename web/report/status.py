@@ -20,7 +20,7 @@ from web.refusals import REFUSALS
 from web.rendering import render, set_cookie
 from web.report.limits import address_of
 from web.report.status_visitor import REPORT_COOKIE, STATUS_PATH, OpenedReport, ReportInHand
-from web.security import DeskOf, VisitOf
+from web.security import DeskOf, VisitOf, one_of_process
 
 router = APIRouter()
 PIN_BURST = 10
@@ -44,13 +44,13 @@ TOO_OFTEN = N_("Too many attempts from your network. Wait %(seconds)s seconds, t
 log = logging.getLogger(__name__)
 
 
-def pin_limit(request: Request, desk: Desk) -> RateLimit:
+def pin_limit(request: Request) -> RateLimit:
     """Of attempts by network address, for the whole process."""
-    state = request.app.state
-    if not hasattr(state, "pin_limit"):
-        state.pin_limit = RateLimit(burst=PIN_BURST, seconds=PIN_SECONDS, clock=lambda: desk.clock().timestamp())
-    limit: RateLimit = state.pin_limit
-    return limit
+
+    def made(desk: Desk) -> RateLimit:
+        return RateLimit(burst=PIN_BURST, seconds=PIN_SECONDS, clock=lambda: desk.clock().timestamp())
+
+    return one_of_process(request, "pin_limit", made)
 
 
 @router.get(STATUS_PATH)
@@ -74,7 +74,7 @@ def enter(
         said = visit.language.text(wrong, **values)
         return render(request, "report_status_enter.html", status, note="", wrong=said, number=number)
 
-    if wait := pin_limit(request, desk).wait(address_of(request)):
+    if wait := pin_limit(request).wait(address_of(request)):
         response = refused(429, TOO_OFTEN, seconds=math.ceil(wait))
         response.headers["Retry-After"] = str(math.ceil(wait))
         return response
