@@ -214,14 +214,21 @@ def test_copies_that_test_reviewers_never_show(desk, database, clock, program, o
         assert reason_of(answer) == (404, "unknown_case")
 
 
-def test_a_picture_is_served_to_who_holds_the_case_and_to_leads_and_kept_by_nobody(program, open_case):
+def test_a_picture_is_served_to_who_holds_the_case_then_to_leads_and_kept_by_nobody(program, open_case):
     case_id = open_case(shown=True)
     assert program.get(f"/cases/{case_id}").json()["avatar"] == f"/api/v1/cases/{case_id}/avatar.jpg"
     assert reason_of(program.get(f"/cases/{case_id}/avatar.jpg", acting_for="mia")) == (409, "claim_lost")
-    answer = program.get(f"/cases/{case_id}/avatar.jpg", acting_for="lea")
+    program.act(f"/cases/{case_id}/claim", "mia")
+    for login in ("lea", "max"):
+        assert reason_of(program.get(f"/cases/{case_id}/avatar.jpg", acting_for=login)) == (409, "claim_lost")
+    answer = program.get(f"/cases/{case_id}/avatar.jpg", acting_for="mia")
     assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-store")
+    decide(program, case_id)
+    assert program.get(f"/cases/{case_id}/avatar.jpg", acting_for="lea").status == 200
+    assert reason_of(program.get(f"/cases/{case_id}/avatar.jpg", acting_for="mia")) == (409, "claim_lost")
     bare = open_case()
     assert program.get(f"/cases/{bare}").json()["avatar"] is None
+    program.act(f"/cases/{bare}/claim", "lea")
     assert reason_of(program.get(f"/cases/{bare}/avatar.jpg", acting_for="lea")) == (410, "picture_gone")
 
 

@@ -231,18 +231,27 @@ def test_the_number_is_not_told_when_the_judgement_cannot_be_noted(mia, open_cas
         assert (away.status, b"0.71" in away.data) == (503, False)
 
 
-def test_only_who_holds_the_case_and_leads_are_served_its_pictures(mia, log_in, open_case):
+def test_only_who_holds_the_case_is_served_its_pictures_and_leads_once_it_is_decided(mia, log_in, open_case):
     case_id = open_case()
     start(mia)
     pictures = images_of(mia.get(f"/case/{case_id}"))
     assert len(pictures) >= 4
-    for login, status in (("mia", 200), ("lea", 200), ("max", 409), ("aud", 403)):
-        visitor = log_in(login)
-        assert {visitor.get(path).status for path in pictures} == {status}
-        if login == "max":
-            assert not images_of(visitor.get(f"/case/{case_id}"))
+    visitors = {login: log_in(login) for login in ("lea", "max", "aud")} | {"mia": mia}
+
+    def served():
+        return {login: {one.get(path).status for path in pictures} for login, one in visitors.items()}
+
+    assert served() == {"mia": {200}, "lea": {409}, "max": {409}, "aud": {403}}
+    for login in ("lea", "max"):
+        assert not images_of(visitors[login].get(f"/case/{case_id}"))
+        revealed = visitors[login].post(f"/case/{case_id}/revealed", form_of=f"/case/{case_id}")
+        assert revealed.status == 409
+    mia.post(f"/case/{case_id}/release", form_of=f"/case/{case_id}")
+    assert served() == {"mia": {409}, "lea": {409}, "max": {409}, "aud": {403}}, "nobody holds it"
+    mia.post(f"/case/{case_id}/claim", form_of=f"/case/{case_id}")
     decide(mia, case_id)
-    assert {mia.get(path).status for path in pictures} == {409}
+    assert served() == {"mia": {409}, "lea": {200}, "max": {409}, "aud": {403}}
+    assert images_of(visitors["lea"].get(f"/case/{case_id}"))
 
 
 def test_pictures_are_kept_by_no_browser_and_each_is_noted_once_a_claim(mia, open_case, desk):

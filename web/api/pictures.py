@@ -32,8 +32,8 @@ def get_avatar(
     case_id: CaseId,
     acting: Annotated[Text, Query(alias="acting_for", description="The login of who looks at it.", max_length=200)],
 ) -> Response:
-    """The avatar as JPEG, upright, for the moderator who holds the case, or a lead. Keep no copy. Scope:
-    `pictures:read`."""
+    """The avatar as JPEG, upright, for the moderator who holds the case or, once it is decided, a lead. Keep no copy.
+    Scope: `pictures:read`."""
     moderator = acting_for(desk, acting)
     case = case_named(desk, case_id)
     if not sees_faces(case, moderator):

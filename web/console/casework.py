@@ -66,8 +66,8 @@ def holds(case: Case, moderator: Moderator) -> bool:
 
 
 def sees_faces(case: Case, moderator: Moderator) -> bool:
-    """Whether they may be served its pictures: who holds it, and leads."""
-    return holds(case, moderator) or moderator.role == "lead"
+    """Whether they may be served its pictures: who holds it, and once it is decided, when nobody can, leads."""
+    return holds(case, moderator) or (moderator.role == "lead" and case.state != "open")
 
 
 def rule_of(desk: Desk, queue: str) -> QueueRule | None:
