@@ -20,7 +20,6 @@ from prometheus_client import Gauge
 
 from config import Settings, SettingsError
 from consumers.kafka import BrokerAway, make_admin, make_consumer, wait_for_broker
-from consumers.membership import Rebalances
 from consumers.places import Place, place_of
 from consumers.topics import TopicMissing
 from detector.worker_process import WorkersBroken
@@ -113,9 +112,8 @@ class Feed(ABC):
         self._database.check()
         with closing(make_admin(kafka)) as admin:
             self._ensure_topics(admin)
-        consumer = make_consumer(kafka, group_id=self._group_id, max_partition_fetch_bytes=FETCH_BYTES)
+        consumer = make_consumer(kafka, self._topic, group_id=self._group_id, max_partition_fetch_bytes=FETCH_BYTES)
         try:
-            consumer.subscribe([self._topic], listener=Rebalances(consumer))
             while not self._stop.is_set():
                 # One at a time: a picture that is waited for holds up the poll, and with it the place in the group.
                 for partition, records in consumer.poll(timeout_ms=POLL_MS, max_records=1).items():

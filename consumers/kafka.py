@@ -17,6 +17,7 @@ from kafka.structs import OffsetAndMetadata
 
 from config.settings import Kafka, SettingsError
 from consumers.greeting import Refused, Unfit, Unreachable, check_security, greet
+from consumers.membership import Rebalances
 
 Records = list[Any]
 """kafka-python ConsumerRecords in the order of their offsets."""
@@ -69,7 +70,8 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
 def make_consumer(kafka: Kafka, *topics: str, group_id: str | None = None, **options: Any) -> KafkaConsumer:
     """A consumer that starts at the earliest offset, sees committed messages only and commits only when told.
 
-    Without `topics` the caller subscribes or assigns. Raises BrokerAway.
+    With `topics` it is subscribed and sees every rebalance through; without, the caller subscribes or assigns.
+    Raises BrokerAway.
     """
     defaults = {
         "session_timeout_ms": kafka.session_timeout_ms,
@@ -85,7 +87,10 @@ def make_consumer(kafka: Kafka, *topics: str, group_id: str | None = None, **opt
         "auto_offset_reset": "earliest",
         "isolation_level": "read_committed",
     }
-    return _connected(kafka, lambda: KafkaConsumer(*topics, **_merged(KafkaConsumer, kafka, defaults, options, fixed)))
+    consumer = _connected(kafka, lambda: KafkaConsumer(**_merged(KafkaConsumer, kafka, defaults, options, fixed)))
+    if topics:
+        consumer.subscribe(topics, listener=Rebalances(consumer))
+    return consumer
 
 
 def make_producer(kafka: Kafka, transactional_id: str | None = None, **options: Any) -> KafkaProducer:

@@ -20,6 +20,7 @@ from consumers.delivery import (
     choose_delivery,
 )
 from consumers.kafka import make_admin, make_consumer, make_producer, read_to_end, rewind
+from consumers.membership import Rebalances
 from consumers.progress import SPAN, Progress
 from consumers.topics import ensure_topics
 from consumers.transaction_probe import probe_transactions
@@ -68,7 +69,7 @@ class Place:
         return self
 
     def join(self):
-        self.consumer.subscribe([self.topics.uploads])
+        self.consumer.subscribe([self.topics.uploads], listener=Rebalances(self.consumer))
         deadline = time.monotonic() + 20
         while len(self.consumer.assignment()) < 2 and time.monotonic() < deadline:
             self.consumer.poll(timeout_ms=100)

@@ -15,7 +15,6 @@ from consumers.case_feed import new_case
 from consumers.decision_relay import DecisionRelay
 from consumers.kafka import make_consumer, make_producer
 from consumers.look_back.service import LookBackService
-from consumers.membership import Rebalances
 from consumers.report_feed import ReportFeed
 from consumers.topics import create_missing, ensure_report_topic, ensure_topics, probe_topic
 from records.casework.decision_outbox import DecisionOutbox
@@ -356,8 +355,7 @@ def test_who_acts_on_decisions_can_read_them_and_nothing_else(secured, inner, se
     sent.send(settings.topics.decisions, b"decision").get(10)
     sent.close()
     group = f"enforcement-{inner.kafka.group_id}"
-    consumer = make_consumer(settings.kafka, group_id=group, metadata_max_age_ms=1_000)
-    consumer.subscribe([settings.topics.decisions], listener=Rebalances(consumer))
+    consumer = make_consumer(settings.kafka, settings.topics.decisions, group_id=group, metadata_max_age_ms=1_000)
     (records,) = eventually(lambda: consumer.poll(timeout_ms=100)).values()
     assert records[0].value == b"decision"
     consumer.commit()
