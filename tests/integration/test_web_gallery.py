@@ -387,6 +387,26 @@ def test_a_confirmation_that_is_sent_twice_adds_once(cy, enrolling, portraits):
     assert len(enrolling.gallery.list_identities()) == 1
 
 
+def test_a_face_that_a_curator_is_about_to_add_is_noted_once_before_it_is_shown(cy, enrolling, portraits):
+    one, two = (portraits[f"person_{letter}_1.jpg"].read_bytes() for letter in "ab")
+    send(cy, ("one.jpg", one), ("two.jpg", two))
+    for number in (0, 0, 1):
+        assert cy.get(f"/identities/tray/{number}/0.jpg").status == 200
+    assert cy.get("/identities/tray/2/0.jpg").status == 404
+    assert [one.details for one in enrolling.audit.find(AuditFilter(action="face_viewed"))] == [
+        {"picture": "upload", "photo": 2, "face": 1},
+        {"picture": "upload", "photo": 1, "face": 1},
+    ]
+    send(cy, ("one.jpg", one))
+    cy.get("/identities/tray/0/0.jpg")
+    cy.post("/identities/tray", {"face_0": "0"}, form_of="/identities/tray")
+    (added,) = enrolling.gallery.list_identities()
+    send(cy, ("two.jpg", two), identity=added.id)
+    cy.get("/identities/tray/0/0.jpg")
+    (noted,) = enrolling.audit.find(AuditFilter(added.id, action="face_viewed"))
+    assert noted.details == {"picture": "upload", "photo": 1, "face": 1}
+
+
 def test_photos_that_nobody_confirms_are_gone_after_a_quarter_of_an_hour(cy, clock, portraits):
     send(cy, ("one.jpg", portraits["person_a_1.jpg"].read_bytes()))
     assert cy.get("/identities/tray").status == 200

@@ -35,7 +35,6 @@ NOT_NOTED = {
     "/identities/photos": "photos are judged, and rest in memory until they are added, which is noted, or dropped",
     "/identities/tray": "what is stored is stored by who judges the photos, and noted there",
     "/identities/tray/drop": "forgets what was never stored",
-    "/identities/tray/{number}/{face}.jpg": "a photo of their own that they have just sent",
     "/campaign/{kind}/{campaign_id}/release": "as of one case",
     "/campaign/{kind}/{campaign_id}/renew": "as of one case",
     "/campaign/{kind}/{campaign_id}/preview": "tells what a decision would do, and does nothing",

@@ -19,6 +19,7 @@ from web.console.gallery_faces import candidate_face
 from web.desk import Desk
 from web.enrolling import Enrols
 from web.languages import N_
+from web.pages.identity import ViewsOf
 from web.problems import Problem, Way, not_found
 from web.refusals import GALLERY
 from web.rendering import render
@@ -114,12 +115,17 @@ def tray_page(request: Request, desk: DeskOf, session: Curator, trays: TraysOf, 
 
 
 @router.get("/identities/tray/{number}/{face}.jpg")
-def tray_face(session: Curator, trays: TraysOf, number: int, face: int) -> Response:
-    photos = _tray(trays, session).photos
-    candidate = dict(photos[number].usable).get(face) if 0 <= number < len(photos) else None
+def tray_face(desk: DeskOf, session: Curator, trays: TraysOf, views: ViewsOf, number: int, face: int) -> Response:
+    tray = _tray(trays, session)
+    candidate = dict(tray.photos[number].usable).get(face) if 0 <= number < len(tray.photos) else None
     if candidate is None:
         raise not_found()
-    return Response(candidate_face(candidate), media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
+    jpeg = candidate_face(candidate)
+    with views.first(session.moderator.id, f"{tray.id}/{number}/{face}") as first:
+        if first:
+            details = {"picture": "upload", "photo": number + 1, "face": face + 1}
+            desk.audit.append(session.moderator.id, "face_viewed", tray.identity_id or tray.id, details)
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 
 @router.post("/identities/tray")
